@@ -1,0 +1,40 @@
+//! What the consumer decides about an engine.
+
+use super::Moderation;
+
+/// What the consumer decides about an engine; the defaults suit a VMM.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// What to do with frames while the guest has no room.
+    pub when_full: WhenFull,
+    /// How interrupts are held back under load.
+    pub moderation: Moderation,
+    /// How much work one turn may do.
+    pub budget: Budget,
+}
+
+/// What to do with frames while the guest has no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Leave them in the source until there is room: nothing is lost, and the sender feels it.
+    #[default]
+    Wait,
+    /// Take them and drop them, counted as [`RingFull`](crate::DropReason::RingFull): the sender is never held up.
+    DropNewest,
+}
+
+/// How much work one turn may do, in the units that cost time. At least one frame is always allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Frames, and chains of the guest's that made no sense.
+    pub frames: u32,
+    /// Bytes of frames; the frame that reaches the limit is the last.
+    pub bytes: u64,
+}
+
+impl Default for Budget {
+    /// 256 frames or 1 MiB: a turn of some tens of microseconds.
+    fn default() -> Self {
+        Self { frames: 256, bytes: 1 << 20 }
+    }
+}

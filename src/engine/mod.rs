@@ -1,0 +1,204 @@
+//! The receive engine: moves frames from a source into a ring, one turn at a time.
+//!
+//! A **turn** is one call of [`Engine::poll`]: bounded work, no blocking, no clock of its own. Whoever calls it (the
+//! [worker](crate::worker), an event loop, a test with made-up time) sleeps as the answer says. Within a turn, five
+//! steps repeat until the source is empty, the guest has no room, or the budget is spent:
+//!
+//! 1. **reserve**: the ring pops chains into the pool;
+//! 2. **copy**: the source places frames in them, or has the kernel read into them;
+//! 3. **commit**: the filled chains are staged as used entries, the others stay in the pool;
+//! 4. **publish**: one store shows the guest all of them;
+//! 5. **notify**: at most one interrupt, if moderation and the guest agree.
+
+mod config;
+mod counters;
+mod moderation;
+mod turn;
+
+pub use config::{Budget, EngineConfig, WhenFull};
+pub use counters::{Counters, Stats};
+pub use moderation::Moderation;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::irq::{IrqError, IrqLine};
+use crate::mem::{GuestMemory, Translator};
+use crate::ring::{Cursor, Ring, RingError};
+use crate::source::{FrameSource, SourceError};
+use crate::space::{Pool, Refusal, Tally};
+use crate::spec::{Features, HeaderRules};
+use moderation::Moderator;
+use turn::Turn;
+
+/// A receive engine over a ring, the guest's memory and an interrupt line.
+///
+/// Sources are passed to each [`poll`](Self::poll), so one engine can serve several, one after the other.
+#[derive(Debug)]
+pub struct Engine<R, M, I> {
+    ring: R,
+    memory: M,
+    irq: I,
+    pool: Pool,
+    rules: HeaderRules,
+    tally: Tally,
+    moderator: Moderator,
+    config: EngineConfig,
+    counters: Arc<Counters>,
+    broken: Option<RingError>,
+}
+
+/// How a turn ended, and so what to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Progress {
+    /// The budget is spent: poll again, perhaps after others had their turn.
+    More,
+    /// The source is empty: poll again when it is ready. All interrupts that are due were raised.
+    Idle,
+    /// The guest has no room, and was asked for a kick: poll again after it. All due interrupts were raised.
+    Starved,
+    /// The source is closed. All due interrupts were raised.
+    Closed,
+}
+
+/// What ended a turn early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The guest's fault: the ring makes no sense. It stays broken; the VMM sets `DEVICE_NEEDS_RESET`.
+    #[error("the receive ring is broken, the device needs a reset: {0}")]
+    Ring(#[from] RingError),
+    /// The source's fault.
+    #[error("the frame source failed: {0}")]
+    Source(#[from] SourceError),
+    /// The interrupt is still owed: poll again after [`IrqError::Busy`].
+    #[error(transparent)]
+    Irq(#[from] IrqError),
+}
+
+impl<R: Ring, M: GuestMemory, I: IrqLine> Engine<R, M, I> {
+    /// An engine that follows the features the driver acknowledged.
+    pub fn new(ring: R, memory: M, irq: I, features: Features, config: EngineConfig) -> Self {
+        Self {
+            ring,
+            memory,
+            irq,
+            pool: Pool::default(),
+            rules: HeaderRules::new(features),
+            tally: Tally::default(),
+            moderator: Moderator::new(config.moderation),
+            config,
+            counters: Arc::default(),
+            broken: None,
+        }
+    }
+
+    /// Owes the guest one interrupt, whatever it asked for: after a restore, the one it last waited for may be lost.
+    pub fn owe_interrupt(&mut self) {
+        self.moderator.force();
+    }
+
+    /// The counters, which may be read from any thread while the engine runs.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Where the ring stands. Chains in the pool count as popped until [`finish`](Self::finish).
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        self.ring.cursor()
+    }
+
+    /// Takes one turn: moves frames from `source` to the guest, for as long as the budget allows.
+    ///
+    /// `now` is the time at which the turn begins; it only ever goes forward.
+    ///
+    /// # Errors
+    /// When the ring, the source or the interrupt line fails. Frames placed before that are delivered all the same.
+    pub fn poll<S: FrameSource + ?Sized>(
+        &mut self,
+        source: &mut S,
+        now: Instant,
+    ) -> Result<Progress, EngineError> {
+        if let Some(error) = self.broken {
+            return Err(error.into());
+        }
+        let moved = self.memory.refresh();
+        let progress = self.turn(now).and_then(|mut turn| {
+            if moved {
+                turn.retranslate();
+            }
+            turn.run(source)
+        });
+        if let Err(EngineError::Ring(error)) = &progress {
+            tracing::warn!(%error, "the receive ring is broken");
+            self.broken = Some(*error);
+        }
+        progress
+    }
+
+    /// The parts of an engine that has not had a turn: the guest does not notice.
+    pub(crate) fn into_parts(self) -> (M, I) {
+        (self.memory, self.irq)
+    }
+
+    /// Ends all work: what is filled is delivered, what is free is given back, and nothing is written from then on.
+    ///
+    /// Returns where the ring stands, and the parts.
+    pub fn finish(mut self) -> Finished<M, I> {
+        if self.broken.is_none()
+            && let Ok(mut turn) = self.turn_at_end()
+        {
+            turn.finish();
+        }
+        Finished {
+            cursor: self.ring.cursor(),
+            stats: self.counters.snapshot(),
+            memory: self.memory,
+            irq: self.irq,
+        }
+    }
+
+    fn turn_at_end(&mut self) -> Result<Turn<'_, R, M, I>, EngineError> {
+        if self.memory.refresh() {
+            self.turn(Instant::now())?.retranslate();
+        }
+        self.turn(Instant::now())
+    }
+
+    fn turn(&mut self, now: Instant) -> Result<Turn<'_, R, M, I>, EngineError> {
+        let mut memory = Translator::new(&self.memory);
+        let areas = self.ring.map(&mut memory)?;
+        Ok(Turn {
+            ring: &mut self.ring,
+            areas,
+            logged: self.memory.logs_writes().then_some(&self.memory),
+            memory,
+            irq: &mut self.irq,
+            pool: &mut self.pool,
+            rules: &self.rules,
+            tally: &mut self.tally,
+            moderator: &mut self.moderator,
+            config: &self.config,
+            counters: &self.counters,
+            now,
+            budget: self.config.budget,
+            refusal: Refusal::None,
+        })
+    }
+}
+
+/// What is left of an engine.
+#[derive(Debug)]
+pub struct Finished<M, I> {
+    /// Where the ring stands.
+    pub cursor: Cursor,
+    /// The last state of the counters.
+    pub stats: Stats,
+    /// The guest's memory.
+    pub memory: M,
+    /// The interrupt line.
+    pub irq: I,
+}

@@ -1,0 +1,81 @@
+//! A row of words in guest memory: the fields of a ring.
+
+#![allow(unsafe_code, reason = "loads and stores words through raw pointers into guest memory")]
+
+use std::marker::PhantomData;
+
+use super::{Gpa, GuestMemory, GuestSlice, MemoryError, Translator};
+use crate::sync::{Ordering, Word};
+
+/// `len` words of guest memory, aligned, little-endian, loaded and stored whole.
+///
+/// Its bounds are checked when it is made and at each access: outside of them a load gives zero and a store goes
+/// nowhere.
+#[derive(Clone, Copy, Debug)]
+pub struct GuestArray<'m, T> {
+    first: *mut T,
+    len: usize,
+    memory: PhantomData<&'m ()>,
+}
+
+impl<'m, T: Word> GuestArray<'m, T> {
+    /// The `len` words from `at`.
+    ///
+    /// # Errors
+    /// When the range is not backed, not contiguous in the host, or not aligned for the word there.
+    pub fn new<M: GuestMemory + ?Sized>(
+        memory: &mut Translator<'m, M>,
+        at: Gpa,
+        len: usize,
+    ) -> Result<Self, MemoryError> {
+        let bytes = len.saturating_mul(size_of::<T>());
+        let host = memory.contiguous(at, bytes)?;
+        Self::over(host, len).ok_or(MemoryError::Misaligned { at, alignment: align_of::<T>() })
+    }
+
+    /// The first `len` words of a slice, if it holds them and is aligned for them.
+    #[must_use]
+    pub fn over(host: GuestSlice<'m>, len: usize) -> Option<Self> {
+        let first = host.as_ptr().cast::<T>();
+        let fits = len.saturating_mul(size_of::<T>()) <= host.len();
+        (fits && first.is_aligned()).then_some(Self { first, len, memory: PhantomData })
+    }
+
+    /// How many words there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Loads word `index`.
+    #[must_use]
+    #[inline(always)]
+    pub fn load(&self, index: usize, order: Ordering) -> T
+    where
+        T: Default,
+    {
+        if index >= self.len {
+            debug_assert!(false, "word {index} of {}", self.len);
+            return T::default();
+        }
+        // SAFETY: inside of the range that was checked when the array was made, which lives for `'m`.
+        unsafe { T::load(self.first.add(index), order) }
+    }
+
+    /// Stores word `index`.
+    #[inline(always)]
+    pub fn store(&self, index: usize, value: T, order: Ordering) {
+        if index >= self.len {
+            debug_assert!(false, "word {index} of {}", self.len);
+            return;
+        }
+        // SAFETY: inside of the range that was checked when the array was made, which lives for `'m`.
+        unsafe { T::store(self.first.add(index), value, order) }
+    }
+}

@@ -1,0 +1,95 @@
+//! Where frames come from.
+
+use std::io;
+use std::task::Waker;
+use std::time::Instant;
+
+use crate::space::RxSpace;
+
+/// A source of Ethernet frames.
+///
+/// A frame leaves its source only when it fits into the guest: the source itself is the back-pressure. Two kinds are
+/// at home here. One that **has** its frames offers each with [`RxSpace::put`] and keeps it while there is no room.
+/// One that must **read** them borrows the guest's buffers as scatter lists with [`RxSpace::lend`], lets the kernel
+/// fill them, and says how much of each was used.
+///
+/// * **Ordering**: frames reach the guest in the order they were placed.
+/// * **Threads**: one thread at a time calls it, not always the one that made it. Its [`Waker`] is called from any.
+/// * **Blocking**: [`recv`](Self::recv) never blocks; only [`wait`](Self::wait) does.
+/// * **Errors**: an error ends the worker, which reports it and gives the source back. Whatever a source can mend by
+///   trying again (an interrupted call, a full buffer) it does not report.
+///
+/// # Waiting
+/// The worker sleeps in two places, for two reasons. While the **guest** has no room, it sleeps on its own bell and the
+/// source is not asked at all, so a readable source and a full ring burn nothing. While the **source** has no frames,
+/// it sleeps in [`wait`](Self::wait), and only a stop has to end that early, which is what the waker is for. A source
+/// therefore needs to know nothing of kicks.
+///
+/// How several sources are waited for together is the business of what merges them: a source whose readiness is a file
+/// descriptor shows it through [`AsFd`](std::os::fd::AsFd) (the socket backend does), one with a sender of its own
+/// wakes a `Waker` on sending, and one that can do neither (a bare channel) blocks in `wait` on a thread of the
+/// merger's. All three end at the same `Waker`, so one `wait` can stand for all.
+pub trait FrameSource: Send {
+    /// Moves frames into `space` until it has no room or the source has no frames; does not block.
+    ///
+    /// # Errors
+    /// When the source is broken for good. Frames already placed in `space` count as taken all the same.
+    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError>;
+
+    /// Sleeps until there may be frames, the waker was woken since the last call, or `until` has passed.
+    ///
+    /// It may return early for no reason. Without frames, wake or deadline it sleeps on: no timed polling.
+    ///
+    /// # Errors
+    /// When the source is broken for good.
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError>;
+
+    /// A handle that ends a [`wait`](Self::wait), the current one or, if there is none, the next.
+    ///
+    /// It must not block and may be woken any number of times, from any thread, even after the source is gone.
+    fn waker(&self) -> Waker;
+}
+
+impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
+    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        (**self).recv(space)
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
+        (**self).wait(until)
+    }
+
+    fn waker(&self) -> Waker {
+        (**self).waker()
+    }
+}
+
+/// How a [`FrameSource::recv`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Received {
+    /// There are, or may be, more frames: it stopped for want of room, or to be fair.
+    More,
+    /// No frame is left for now. The next one ends [`FrameSource::wait`].
+    Empty,
+    /// No frame is left and none will come.
+    Closed,
+}
+
+/// Why a source is broken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The operating system refused.
+    #[error("{doing}: {cause}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Other(#[from] Box<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,356 @@
+//! Chains that were popped from the ring and wait for frames.
+
+#![allow(unsafe_code, reason = "writes into the buffers that it keeps from turn to turn")]
+
+use crate::mem::{Gpa, GuestBuf, GuestMemory, GuestSlice, Translator};
+
+/// No more than this of one chain is kept: longer than any frame, and a bound for what a guest can make the host hold.
+pub(crate) const MAX_CHAIN_BYTES: usize = 1 << 18;
+
+/// Popped chains in the order they were popped: the filled ones first, then the free ones.
+///
+/// ```text
+/// chains:  | filled, to be committed | free |
+///                                    ^ next
+/// ```
+#[derive(Debug, Default)]
+pub struct Pool {
+    chains: Vec<Chain>,
+    next: usize,
+    /// The buffers of chained chains beyond the first of each.
+    rest: Vec<Segment>,
+    spare: Vec<Segment>,
+    /// Scatter lists of the frames being read, and which of the chains are behind each.
+    pub(super) lists: Vec<GuestBuf>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) scratch: Vec<u8>,
+}
+
+/// A popped chain: what of it can be written, and how much of that was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chain {
+    first: Segment,
+    rest_at: u32,
+    rest_len: u32,
+    /// Bytes that can be written, over all buffers, at most [`MAX_CHAIN_BYTES`].
+    pub(super) capacity: u32,
+    /// Bytes that were written.
+    pub(crate) written: u32,
+    pub(crate) popped: Popped,
+}
+
+/// How the ring knows a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Popped {
+    /// The name that the driver gave it: its head, or its buffer id.
+    pub id: u16,
+    /// Where it stood among the available ones: a free-running index.
+    pub position: u16,
+}
+
+/// A run of guest memory that lies within one buffer.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    at: Gpa,
+    host: GuestBuf,
+}
+
+/// The part of the free chains that is lent for one frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    pub(super) chain: usize,
+    pub(super) chains: usize,
+    pub(super) list: usize,
+    pub(super) len: usize,
+    pub(super) room: usize,
+}
+
+impl Segment {
+    fn slice(&self) -> GuestSlice<'_> {
+        // SAFETY: segments are used only within a turn of the engine that owns both this pool and the memory they
+        // were resolved from, and `retranslate` renews them at the turn after the memory reports a change.
+        unsafe { self.host.attach() }
+    }
+}
+
+impl Pool {
+    /// How many chains are free.
+    pub(crate) fn free(&self) -> usize {
+        self.chains.len() - self.next
+    }
+
+    /// How many bytes the free chains hold.
+    pub(crate) fn free_bytes(&self) -> usize {
+        self.free_chains().map(|chain| chain.capacity as usize).sum()
+    }
+
+    /// How many bytes the chain that was popped last holds.
+    pub(crate) fn last_capacity(&self) -> usize {
+        self.chains.last().map_or(0, |chain| chain.capacity as usize)
+    }
+
+    pub(super) fn free_chains(&self) -> impl Iterator<Item = &Chain> {
+        self.chains.iter().skip(self.next)
+    }
+
+    /// The free chain that was popped first.
+    #[inline(always)]
+    pub(super) fn front(&self) -> Option<&Chain> {
+        self.chains.get(self.next)
+    }
+
+    /// Begins a chain; its buffers follow, then [`finish`](ChainBuilder::finish).
+    #[inline]
+    pub(crate) fn begin(&mut self) -> ChainBuilder<'_> {
+        let rest_at = self.rest.len();
+        ChainBuilder { pool: self, first: None, rest_at, capacity: 0 }
+    }
+
+    /// Adds a chain of one buffer.
+    #[inline(always)]
+    pub(crate) fn push_single(&mut self, popped: Popped, at: Gpa, host: GuestSlice<'_>) {
+        let host = host.take(MAX_CHAIN_BYTES);
+        let first = Segment { at, host: host.detach() };
+        let capacity = host.len() as u32;
+        self.chains.push(Chain { first, rest_at: 0, rest_len: 0, capacity, written: 0, popped });
+    }
+
+    /// Fills the front chain with one frame, if it is one run with room for header and frame.
+    #[inline(always)]
+    pub(super) fn fill_front(&mut self, header: &[u8; 12], header_len: usize, frame: &[u8]) -> bool {
+        let need = header_len + frame.len();
+        let Some(chain) = self.chains.get_mut(self.next) else { return false };
+        let slice = chain.first.slice();
+        if slice.len() < need {
+            return false;
+        }
+        slice.copy_from(header);
+        slice.skip(header_len).copy_from(frame);
+        chain.written = need as u32;
+        self.next += 1;
+        true
+    }
+
+    /// Copies header and frame over the first `chains` free chains, which hold them, and fills those.
+    pub(super) fn fill_many(&mut self, chains: usize, header: &[u8], frame: &[u8]) {
+        let mut bytes = Parts { header, frame };
+        let end = self.next + chains;
+        for chain in self.chains.iter_mut().take(end).skip(self.next) {
+            for segment in chain.segments(&self.rest) {
+                chain.written += bytes.copy_to(segment.slice()) as u32;
+            }
+        }
+        self.next = end;
+    }
+
+    /// Fills the chains of `slot` with a frame that was read into them: `header`, then all of `len` bytes.
+    ///
+    /// Chains of the slot that the frame did not need stay free, in front of those that were never lent.
+    pub(super) fn fill_slot(&mut self, slot: Slot, header: &[u8], len: usize) {
+        let mut left = header.len() + len;
+        let mut chain_at = slot.chain;
+        let mut header = Parts { header, frame: &[] };
+        while left > 0 && chain_at < slot.chain + slot.chains {
+            let Some(chain) = self.chains.get_mut(chain_at) else { return };
+            for segment in chain.segments(&self.rest) {
+                header.copy_to(segment.slice());
+            }
+            let here = left.min(chain.capacity as usize);
+            chain.written = here as u32;
+            left -= here;
+            self.chains.swap(self.next, chain_at);
+            self.next += 1;
+            chain_at += 1;
+        }
+    }
+
+    /// How many of the slot's chains a frame of `bytes`, header included, fills.
+    pub(super) fn spanned(&self, slot: Slot, bytes: usize) -> u16 {
+        let (mut spanned, mut room) = (0, 0);
+        for chain in self.chains.iter().skip(slot.chain).take(slot.chains) {
+            spanned += 1;
+            room += chain.capacity as usize;
+            if room >= bytes {
+                break;
+            }
+        }
+        spanned
+    }
+
+    /// Adds the buffers of the free chain at `chain` to the scatter lists, without the first `skip` bytes; returns how
+    /// many bytes that added.
+    pub(super) fn list(&mut self, chain: usize, mut skip: usize) -> usize {
+        let Some(chain) = self.chains.get(chain) else { return 0 };
+        let added = (chain.capacity as usize).saturating_sub(skip);
+        for segment in chain.segments(&self.rest) {
+            let slice = segment.slice();
+            let rest = slice.skip(skip);
+            skip -= slice.len() - rest.len();
+            if !rest.is_empty() {
+                self.lists.push(rest.detach());
+            }
+        }
+        added
+    }
+
+    /// A buffer of the host's for frames that nobody will see.
+    pub(super) fn scratch(&mut self, len: usize) -> GuestBuf {
+        self.scratch.resize(len.max(self.scratch.len()), 0);
+        // SAFETY: the bytes are this pool's own, and only ever written by the system, through this pointer.
+        unsafe { GuestSlice::new(self.scratch.as_mut_ptr(), len) }.detach()
+    }
+
+    pub(super) fn next(&self) -> usize {
+        self.next
+    }
+
+    /// The filled chains, in the order of their frames.
+    pub(crate) fn filled(&self) -> &[Chain] {
+        self.chains.get(..self.next).unwrap_or_default()
+    }
+
+    /// Calls `written` with each run that was written in the filled chains.
+    pub(crate) fn for_each_written(&self, mut written: impl FnMut(Gpa, u32)) {
+        for chain in self.filled() {
+            let mut left = chain.written;
+            for segment in chain.segments(&self.rest) {
+                let here = left.min(segment.host.len() as u32);
+                written(segment.at, here);
+                left -= here;
+                if left == 0 {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Lets go of the filled chains, which the ring has been told of.
+    #[inline]
+    pub(crate) fn forget_filled(&mut self) {
+        if self.next == self.chains.len() {
+            self.chains.clear();
+            self.rest.clear();
+        } else {
+            self.chains.drain(..self.next);
+            self.pack();
+        }
+        self.next = 0;
+    }
+
+    /// Moves the rest of each chain together, once most of the room is waste.
+    fn pack(&mut self) {
+        let live: usize = self.chains.iter().map(|chain| chain.rest_len as usize).sum();
+        if live * 2 > self.rest.len() {
+            return;
+        }
+        for chain in &mut self.chains {
+            let rest_at = self.spare.len() as u32;
+            self.spare.extend_from_slice(chain.rest_of(&self.rest));
+            chain.rest_at = rest_at;
+        }
+        std::mem::swap(&mut self.rest, &mut self.spare);
+        self.spare.clear();
+    }
+
+    /// Takes the free chains out, to be given back to the ring.
+    pub(crate) fn take_free(&mut self) -> Vec<Popped> {
+        self.chains.drain(self.next..).map(|chain| chain.popped).collect()
+    }
+
+    /// Resolves every chain again after the memory's layout changed; returns those that are no longer backed as they
+    /// were and are not in the pool any more.
+    pub(crate) fn retranslate<M: GuestMemory + ?Sized>(
+        &mut self,
+        memory: &mut Translator<'_, M>,
+    ) -> Vec<Popped> {
+        let mut dead = Vec::new();
+        let mut renew = |segment: &mut Segment| match memory.contiguous(segment.at, segment.host.len()) {
+            Ok(slice) => {
+                segment.host = slice.detach();
+                true
+            }
+            Err(_) => false,
+        };
+        let rest = &mut self.rest;
+        self.chains.retain_mut(|chain| {
+            let range = chain.rest_at as usize..(chain.rest_at + chain.rest_len) as usize;
+            let whole =
+                renew(&mut chain.first) && rest.get_mut(range).unwrap_or_default().iter_mut().all(&mut renew);
+            if !whole {
+                dead.push(chain.popped);
+            }
+            whole
+        });
+        dead
+    }
+}
+
+impl Chain {
+    fn rest_of<'p>(&self, rest: &'p [Segment]) -> &'p [Segment] {
+        rest.get(self.rest_at as usize..(self.rest_at + self.rest_len) as usize).unwrap_or_default()
+    }
+
+    fn segments<'p>(&self, rest: &'p [Segment]) -> impl Iterator<Item = Segment> + use<'p> {
+        std::iter::once(self.first).chain(self.rest_of(rest).iter().copied())
+    }
+}
+
+/// A chain in the making. Dropped, it leaves no trace.
+pub(crate) struct ChainBuilder<'p> {
+    pool: &'p mut Pool,
+    first: Option<Segment>,
+    rest_at: usize,
+    capacity: usize,
+}
+
+impl ChainBuilder<'_> {
+    /// Bytes that the chain can take so far.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Adds a run of a buffer; what lies beyond [`MAX_CHAIN_BYTES`] is not kept.
+    pub(crate) fn add(&mut self, at: Gpa, host: GuestSlice<'_>) {
+        let host = host.take(MAX_CHAIN_BYTES - self.capacity);
+        if host.is_empty() {
+            return;
+        }
+        self.capacity += host.len();
+        let segment = Segment { at, host: host.detach() };
+        match self.first {
+            None => self.first = Some(segment),
+            Some(_) => self.pool.rest.push(segment),
+        }
+    }
+
+    /// The chain is whole. Without a single byte it is not kept.
+    pub(crate) fn finish(mut self, popped: Popped) {
+        let Some(first) = self.first.take() else { return };
+        let rest_len = (self.pool.rest.len() - self.rest_at) as u32;
+        let (rest_at, capacity) = (self.rest_at as u32, self.capacity as u32);
+        self.pool.chains.push(Chain { first, rest_at, rest_len, capacity, written: 0, popped });
+        self.rest_at = self.pool.rest.len();
+    }
+}
+
+impl Drop for ChainBuilder<'_> {
+    fn drop(&mut self) {
+        self.pool.rest.truncate(self.rest_at);
+    }
+}
+
+/// Header and frame, copied out piece by piece.
+struct Parts<'f> {
+    header: &'f [u8],
+    frame: &'f [u8],
+}
+
+impl Parts<'_> {
+    fn copy_to(&mut self, to: GuestSlice<'_>) -> usize {
+        let header = to.copy_from(self.header);
+        let frame = to.skip(header).copy_from(self.frame);
+        self.header = self.header.get(header..).unwrap_or_default();
+        self.frame = self.frame.get(frame..).unwrap_or_default();
+        header + frame
+    }
+}

@@ -1,0 +1,70 @@
+//! Feature bits, as the driver acknowledged them.
+
+use std::fmt;
+use std::ops::{BitAnd, BitOr};
+
+/// A set of feature bits (sections 5.1.3 and 6). The engine is given the ones the driver **acknowledged**, never the
+/// ones that were offered.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Features(pub u64);
+
+impl Features {
+    /// No feature: a driver of the oldest kind.
+    pub const NONE: Self = Self(0);
+    /// `VIRTIO_NET_F_GUEST_CSUM`: the driver takes frames with partial checksums.
+    pub const GUEST_CSUM: Self = Self(1 << 1);
+    /// `VIRTIO_NET_F_GUEST_TSO4`: the driver takes TCP segments over IPv4 larger than a frame.
+    pub const GUEST_TSO4: Self = Self(1 << 7);
+    /// `VIRTIO_NET_F_GUEST_TSO6`: the same over IPv6.
+    pub const GUEST_TSO6: Self = Self(1 << 8);
+    /// `VIRTIO_NET_F_GUEST_ECN`: the driver takes large TCP segments with ECN.
+    pub const GUEST_ECN: Self = Self(1 << 9);
+    /// `VIRTIO_NET_F_GUEST_UFO`: the driver takes UDP datagrams to be fragmented.
+    pub const GUEST_UFO: Self = Self(1 << 10);
+    /// `VIRTIO_NET_F_MRG_RXBUF`: a frame may span several of the driver's buffers.
+    pub const MRG_RXBUF: Self = Self(1 << 15);
+    /// `VIRTIO_F_INDIRECT_DESC`: a chain may lie in a table of its own.
+    pub const INDIRECT_DESC: Self = Self(1 << 28);
+    /// `VIRTIO_F_EVENT_IDX`: both sides say by index when they want to be notified.
+    pub const EVENT_IDX: Self = Self(1 << 29);
+    /// `VIRTIO_F_VERSION_1`: a driver of virtio 1.0 or later.
+    pub const VERSION_1: Self = Self(1 << 32);
+    /// `VIRTIO_NET_F_GUEST_USO4`: the driver takes UDP segments over IPv4 larger than a frame.
+    pub const GUEST_USO4: Self = Self(1 << 54);
+    /// `VIRTIO_NET_F_GUEST_USO6`: the same over IPv6.
+    pub const GUEST_USO6: Self = Self(1 << 55);
+
+    /// Whether every bit of `wanted` is in the set.
+    #[must_use]
+    pub const fn has(self, wanted: Self) -> bool {
+        self.0 & wanted.0 == wanted.0
+    }
+
+    /// The set without the bits of `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
+impl BitOr for Features {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitAnd for Features {
+    type Output = Self;
+
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl fmt::Debug for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Features({:#x})", self.0)
+    }
+}

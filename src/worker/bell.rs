@@ -1,0 +1,59 @@
+//! What a worker sleeps on while the guest has no room.
+//!
+//! A ring before or during the sleep ends it, and none is lost: the flag is set before the sleeper is looked for, and
+//! the sleeper says that it sleeps before it looks at the flag. A ring while the worker is busy costs one atomic
+//! instruction and no system call.
+
+use std::sync::OnceLock;
+
+use crate::sync::{AtomicU32, Ordering, thread};
+
+const KICKED: u32 = 1;
+const STOPPED: u32 = 2;
+const SLEEPING: u32 = 4;
+
+/// The bell of one worker: the guest's kicks and the VMM's stop.
+#[derive(Debug)]
+pub(super) struct Bell {
+    state: AtomicU32,
+    sleeper: OnceLock<thread::Thread>,
+}
+
+impl Bell {
+    pub(super) fn new() -> Self {
+        Self { state: AtomicU32::new(0), sleeper: OnceLock::new() }
+    }
+
+    /// The guest made chains available. From any thread; never blocks.
+    pub(super) fn kick(&self) {
+        self.ring(KICKED);
+    }
+
+    /// The worker is to end. From any thread; never blocks.
+    pub(super) fn stop(&self) {
+        self.ring(STOPPED);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state.load(Ordering::Acquire) & STOPPED != 0
+    }
+
+    /// Sleeps until kicked or stopped. Only ever called from one thread.
+    pub(super) fn sleep(&self) {
+        self.sleeper.get_or_init(thread::current);
+        self.state.fetch_or(SLEEPING, Ordering::AcqRel);
+        while self.state.load(Ordering::Acquire) & (KICKED | STOPPED) == 0 {
+            thread::park();
+        }
+        self.state.fetch_and(!(SLEEPING | KICKED), Ordering::AcqRel);
+    }
+
+    fn ring(&self, why: u32) {
+        let before = self.state.fetch_or(why, Ordering::AcqRel);
+        if before & SLEEPING != 0
+            && let Some(sleeper) = self.sleeper.get()
+        {
+            sleeper.unpark();
+        }
+    }
+}

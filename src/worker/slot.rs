@@ -1,0 +1,381 @@
+//! Where a VMM deposits the parts of a worker, and from which it starts and stops it.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, PoisonError};
+use std::task::Waker;
+
+use super::bell::Bell;
+use super::thread::{End, EndHook, Job, Outcome, Report};
+use crate::engine::{Counters, Engine, EngineConfig, Stats};
+use crate::hypervisor::{Hypervisor, HypervisorError, IrqId};
+use crate::irq::IrqLine;
+use crate::mem::GuestMemory;
+use crate::ring::{ConfigError, RingConfig, SplitRing};
+use crate::source::FrameSource;
+use crate::spec::Features;
+use crate::sync::{Condvar, Mutex, MutexGuard, thread};
+
+/// Collects the parts of a receive worker, in any order and from any thread, and turns them into a running one when
+/// the guest's driver sets `DRIVER_OK`.
+///
+/// ```text
+///          driver_ok            stop, reset
+/// parts ------------> running ------------> parts
+///   ^  <- any error                           |
+///   +-----------------------------------------+
+/// ```
+///
+/// Every method takes `&self` and may be called from any thread. Dropping the slot stops the worker.
+pub struct RxWorkerSlot<M: GuestMemory + 'static, I: IrqLine + 'static> {
+    name: String,
+    inner: Mutex<Inner<M, I>>,
+    settled: Condvar,
+}
+
+struct Inner<M, I> {
+    memory: Option<M>,
+    irq: Option<I>,
+    /// The offered sources, the best first.
+    sources: Vec<(u32, Box<dyn FrameSource>)>,
+    on_end: Option<EndHook>,
+    state: State<M, I>,
+}
+
+enum State<M, I> {
+    Idle,
+    Running(Running<M, I>),
+    /// Somebody joins the worker.
+    Stopping,
+}
+
+struct Running<M, I> {
+    thread: thread::JoinHandle<Option<Outcome<M, I>>>,
+    bell: Arc<Bell>,
+    waker: Waker,
+    counters: Arc<Counters>,
+}
+
+/// What `DRIVER_OK` freezes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RxConfig {
+    /// The receive queue's registers.
+    pub ring: RingConfig,
+    /// The features that the driver acknowledged.
+    pub features: Features,
+    /// What the consumer decides.
+    pub engine: EngineConfig,
+    /// The queue continues after a restore: the guest is interrupted once, whatever it last asked for.
+    pub restored: bool,
+}
+
+/// What a stop returns.
+pub struct Stopped {
+    /// The source that the worker had, with all the frames that it did not deliver.
+    pub source: Box<dyn FrameSource>,
+    /// What the worker did, and where the ring stands.
+    pub report: Report,
+}
+
+/// A part that a worker cannot start without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// The guest's memory.
+    Memory,
+    /// The interrupt line.
+    Irq,
+    /// A frame source.
+    Source,
+}
+
+/// Why a slot did not do as asked. Whatever the reason, every deposited part is still there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SlotError {
+    /// Parts were not deposited yet: all that are missing.
+    #[error("the receive worker cannot start: deposit {} first", Names(.0))]
+    Missing(Vec<Part>),
+    /// A worker runs, or is being stopped.
+    #[error("the receive worker is already running")]
+    Running,
+    /// The driver set the queue up wrongly.
+    #[error("the receive queue's registers make no sense: {0}")]
+    Config(#[from] ConfigError),
+    /// The system has no thread to spare.
+    #[error("the receive worker's thread could not be started: {0}")]
+    Spawn(#[source] io::Error),
+    /// The worker cannot wait for its own end.
+    #[error("the receive worker was told to stop by itself; stop it from another thread")]
+    OwnThread,
+}
+
+/// Parts, as a sentence names them.
+struct Names<'p>(&'p [Part]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, part) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            let name = match part {
+                Part::Memory => "the guest's memory",
+                Part::Irq => "an interrupt line",
+                Part::Source => "a frame source",
+            };
+            write!(f, "{comma}{name}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopped").field("report", &self.report).finish_non_exhaustive()
+    }
+}
+
+impl<M: GuestMemory, I: IrqLine> fmt::Debug for RxWorkerSlot<M, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RxWorkerSlot").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<M: GuestMemory, I: IrqLine> Default for RxWorkerSlot<M, I> {
+    fn default() -> Self {
+        Self::new("netrx-rx")
+    }
+}
+
+impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
+    /// An empty slot; `name` is given to the worker's thread. Linux shows its first 15 bytes.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        let inner = Inner { memory: None, irq: None, sources: Vec::new(), on_end: None, state: State::Idle };
+        Self { name: name.into(), inner: Mutex::new(inner), settled: Condvar::new() }
+    }
+
+    /// Deposits the guest's memory, for the next start.
+    pub fn deposit_memory(&self, memory: M) {
+        self.lock().memory = Some(memory);
+    }
+
+    /// Deposits the queue's interrupt line, for the next start.
+    pub fn deposit_irq(&self, irq: I) {
+        self.lock().irq = Some(irq);
+    }
+
+    /// Deposits memory and interrupt line of a hypervisor.
+    ///
+    /// # Errors
+    /// When it has no line `irq`; nothing is deposited then.
+    pub fn deposit_hypervisor<H>(&self, hypervisor: &H, irq: IrqId) -> Result<(), HypervisorError>
+    where
+        H: Hypervisor<Memory = M, Irq = I>,
+    {
+        let line = hypervisor.irq_line(irq)?;
+        let mut inner = self.lock();
+        inner.irq = Some(line);
+        inner.memory = Some(hypervisor.memory());
+        Ok(())
+    }
+
+    /// Offers a source; of several, the worker takes the one of the highest rank, and of equal ones the first offered.
+    pub fn offer_source(&self, rank: u32, source: impl FrameSource + 'static) {
+        self.lock().offer(rank, Box::new(source));
+    }
+
+    /// Sets what is called, on the worker's thread, when a worker ends for another reason than being stopped. It must
+    /// not stop the worker itself.
+    pub fn on_end(&self, hook: impl FnMut(&End) + Send + 'static) {
+        self.lock().on_end = Some(Box::new(hook));
+    }
+
+    /// The driver is ready: starts the worker. Of several concurrent calls exactly one does.
+    ///
+    /// # Errors
+    /// When a worker runs, parts are missing, the queue's registers make no sense, or there is no thread. Every part
+    /// is still deposited then.
+    pub fn driver_ok(&self, config: RxConfig) -> Result<(), SlotError> {
+        let mut inner = self.lock();
+        if !matches!(inner.state, State::Idle) {
+            return Err(SlotError::Running);
+        }
+        let job = inner.job(&config)?;
+        let (bell, waker, counters) = (Arc::clone(&job.bell), job.source.waker(), job.engine.counters());
+        match spawn(&self.name, job) {
+            Ok(thread) => {
+                inner.state = State::Running(Running { thread, bell, waker, counters });
+                Ok(())
+            }
+            Err((error, job)) => {
+                if let Some(job) = job {
+                    inner.undo(job);
+                }
+                Err(SlotError::Spawn(error))
+            }
+        }
+    }
+
+    /// The driver made buffers available (`QueueNotify`). Does nothing when no worker runs; never blocks on one.
+    pub fn kick(&self) {
+        let bell = match &self.lock().state {
+            State::Running(running) => Arc::clone(&running.bell),
+            State::Idle | State::Stopping => return,
+        };
+        bell.kick();
+    }
+
+    /// The counters of the worker that runs, if one does.
+    pub fn stats(&self) -> Option<Stats> {
+        match &self.lock().state {
+            State::Running(running) => Some(running.counters.snapshot()),
+            State::Idle | State::Stopping => None,
+        }
+    }
+
+    /// Stops and joins the worker; `None` when none was running. When it returns, nothing of the worker's writes to the
+    /// guest any more.
+    ///
+    /// Memory and interrupt line go back into the slot; the source is handed out.
+    ///
+    /// # Errors
+    /// [`SlotError::OwnThread`] when the worker's own thread calls it (from an interrupt line, say).
+    pub fn stop(&self) -> Result<Option<Stopped>, SlotError> {
+        let Some(outcome) = self.join()? else { return Ok(None) };
+        let mut inner = self.lock();
+        let (_, source, report) = inner.take_back(outcome);
+        self.settle(inner);
+        Ok(Some(Stopped { source, report }))
+    }
+
+    /// Stops and joins the worker as [`stop`](Self::stop) does, and keeps every part for the next start.
+    ///
+    /// # Errors
+    /// As for [`stop`](Self::stop).
+    pub fn reset(&self) -> Result<Option<Report>, SlotError> {
+        let Some(outcome) = self.join()? else { return Ok(None) };
+        let mut inner = self.lock();
+        let report = inner.restore(outcome);
+        self.settle(inner);
+        Ok(Some(report))
+    }
+
+    /// Ends the worker and waits for it. Whoever comes second waits for the first.
+    fn join(&self) -> Result<Option<Outcome<M, I>>, SlotError> {
+        let mut inner = self.lock();
+        while matches!(inner.state, State::Stopping) {
+            inner = self.settled.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        let running = match &inner.state {
+            State::Running(running) if running.thread.thread().id() == thread::current().id() => {
+                running.bell.stop();
+                return Err(SlotError::OwnThread);
+            }
+            State::Running(_) => std::mem::replace(&mut inner.state, State::Stopping),
+            State::Idle | State::Stopping => return Ok(None),
+        };
+        drop(inner);
+        let State::Running(Running { thread, bell, waker, .. }) = running else { return Ok(None) };
+        bell.stop();
+        waker.wake();
+        let outcome = thread.join().ok().flatten();
+        if outcome.is_none() {
+            self.settle(self.lock());
+        }
+        Ok(outcome)
+    }
+
+    fn settle(&self, mut inner: MutexGuard<'_, Inner<M, I>>) {
+        inner.state = State::Idle;
+        drop(inner);
+        self.settled.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<M, I>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<M: GuestMemory, I: IrqLine> Drop for RxWorkerSlot<M, I> {
+    fn drop(&mut self) {
+        // Only the worker's own thread is refused; it ends once it returns.
+        let _ = self.join();
+    }
+}
+
+impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
+    fn offer(&mut self, rank: u32, source: Box<dyn FrameSource>) {
+        let place = self.sources.partition_point(|(other, _)| *other >= rank);
+        self.sources.insert(place, (rank, source));
+    }
+
+    /// Makes a job of the deposited parts, or leaves all of them in place.
+    fn job(&mut self, config: &RxConfig) -> Result<Job<M, I>, SlotError> {
+        let (Some(memory), Some(_), false) = (&self.memory, &self.irq, self.sources.is_empty()) else {
+            return Err(SlotError::Missing(self.missing()));
+        };
+        let ring = SplitRing::new(config.ring, config.features, memory)?;
+        let (Some(memory), Some(irq)) = (self.memory.take(), self.irq.take()) else {
+            return Err(SlotError::Missing(self.missing()));
+        };
+        let (rank, source) = self.sources.remove(0);
+        let mut engine = Engine::new(ring, memory, irq, config.features, config.engine);
+        if config.restored {
+            engine.owe_interrupt();
+        }
+        Ok(Job { engine, source, rank, bell: Arc::new(Bell::new()), on_end: self.on_end.take() })
+    }
+
+    fn missing(&self) -> Vec<Part> {
+        let have = [
+            (Part::Memory, self.memory.is_some()),
+            (Part::Irq, self.irq.is_some()),
+            (Part::Source, !self.sources.is_empty()),
+        ];
+        have.into_iter().filter(|(_, have)| !have).map(|(part, _)| part).collect()
+    }
+
+    /// Deposits what came back, unless something newer was deposited meanwhile; hands out source and report.
+    fn take_back(&mut self, outcome: Outcome<M, I>) -> (u32, Box<dyn FrameSource>, Report) {
+        self.memory.get_or_insert(outcome.memory);
+        self.irq.get_or_insert(outcome.irq);
+        self.on_end = self.on_end.take().or(outcome.on_end);
+        (outcome.rank, outcome.source, outcome.report)
+    }
+
+    /// Deposits the parts of a job that never ran.
+    fn undo(&mut self, job: Job<M, I>) {
+        let (memory, irq) = job.engine.into_parts();
+        (self.memory, self.irq, self.on_end) = (Some(memory), Some(irq), job.on_end);
+        self.reoffer(job.rank, job.source);
+    }
+
+    fn restore(&mut self, outcome: Outcome<M, I>) -> Report {
+        let (rank, source, report) = self.take_back(outcome);
+        self.reoffer(rank, source);
+        report
+    }
+
+    /// Puts a source back before those of its rank, where it was taken from.
+    fn reoffer(&mut self, rank: u32, source: Box<dyn FrameSource>) {
+        let place = self.sources.partition_point(|(other, _)| *other > rank);
+        self.sources.insert(place, (rank, source));
+    }
+}
+
+/// A thread that was not started, and the job it was for.
+type NotSpawned<M, I> = (io::Error, Option<Job<M, I>>);
+
+/// Starts a thread for the job; if that fails, the job comes back.
+fn spawn<M: GuestMemory + 'static, I: IrqLine + 'static>(
+    name: &str,
+    job: Job<M, I>,
+) -> Result<thread::JoinHandle<Option<Outcome<M, I>>>, NotSpawned<M, I>> {
+    let cell = Arc::new(std::sync::Mutex::new(Some(job)));
+    let take = |cell: &std::sync::Mutex<Option<Job<M, I>>>| {
+        cell.lock().unwrap_or_else(PoisonError::into_inner).take()
+    };
+    let inside = Arc::clone(&cell);
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || take(&inside).map(Job::run));
+    spawned.map_err(|error| (error, take(&cell)))
+}

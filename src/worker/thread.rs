@@ -1,0 +1,116 @@
+//! The worker's body.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::bell::Bell;
+use crate::engine::{Engine, EngineError, Finished, Progress, Stats};
+use crate::irq::{IrqError, IrqLine};
+use crate::mem::GuestMemory;
+use crate::ring::{Cursor, SplitRing};
+use crate::source::FrameSource;
+
+/// How long a busy interrupt line is left alone before the next try. Nothing else waits for a time.
+const IRQ_PAUSE: Duration = Duration::from_micros(100);
+
+/// Called on the worker's thread with the reason why it ended.
+pub(super) type EndHook = Box<dyn FnMut(&End) + Send>;
+
+/// Everything that moves into the worker's thread.
+pub(super) struct Job<M, I> {
+    pub(super) engine: Engine<SplitRing, M, I>,
+    pub(super) source: Box<dyn FrameSource>,
+    pub(super) rank: u32,
+    pub(super) bell: Arc<Bell>,
+    pub(super) on_end: Option<EndHook>,
+}
+
+/// Everything that comes back from it.
+pub(super) struct Outcome<M, I> {
+    pub(super) memory: M,
+    pub(super) irq: I,
+    pub(super) source: Box<dyn FrameSource>,
+    pub(super) rank: u32,
+    pub(super) on_end: Option<EndHook>,
+    pub(super) report: Report,
+}
+
+/// What a worker did.
+#[derive(Debug)]
+pub struct Report {
+    /// Why it ended.
+    pub end: End,
+    /// Where the ring stands: the start of a later [`RingConfig`](crate::ring::RingConfig).
+    pub cursor: Cursor,
+    /// The last state of its counters.
+    pub stats: Stats,
+}
+
+/// Why a worker ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum End {
+    /// It was told to.
+    Stopped,
+    /// Its source closed.
+    Closed,
+    /// The ring, the source or the interrupt line failed. After a ring's failure the VMM sets `DEVICE_NEEDS_RESET`.
+    Failed(EngineError),
+    /// The source or the interrupt line panicked, with this message.
+    Panicked(String),
+}
+
+impl<M: GuestMemory, I: IrqLine> Job<M, I> {
+    /// Runs until there is a reason to end, and lets nothing write to the guest after that.
+    pub(super) fn run(mut self) -> Outcome<M, I> {
+        let end = catch_unwind(AssertUnwindSafe(|| self.work()))
+            .unwrap_or_else(|panic| End::Panicked(message(&*panic)));
+        tracing::debug!(?end, "receive worker ends");
+        self.end(end)
+    }
+
+    /// Takes the parts apart.
+    pub(super) fn end(mut self, end: End) -> Outcome<M, I> {
+        let Finished { cursor, stats, memory, irq } = self.engine.finish();
+        stats.trace();
+        if let Some(hook) = &mut self.on_end
+            && !matches!(end, End::Stopped)
+        {
+            hook(&end);
+        }
+        let report = Report { end, cursor, stats };
+        Outcome { memory, irq, source: self.source, rank: self.rank, on_end: self.on_end, report }
+    }
+
+    fn work(&mut self) -> End {
+        while !self.bell.is_stopped() {
+            let waited = match self.engine.poll(&mut *self.source, Instant::now()) {
+                Ok(Progress::More) => Ok(()),
+                Ok(Progress::Idle) => self.source.wait(None),
+                Ok(Progress::Starved) => {
+                    self.bell.sleep();
+                    Ok(())
+                }
+                Ok(Progress::Closed) => return End::Closed,
+                Err(EngineError::Irq(IrqError::Busy)) => {
+                    std::thread::sleep(IRQ_PAUSE);
+                    Ok(())
+                }
+                Err(error) => return End::Failed(error),
+            };
+            if let Err(error) = waited {
+                return End::Failed(error.into());
+            }
+        }
+        End::Stopped
+    }
+}
+
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}
