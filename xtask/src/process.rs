@@ -16,11 +16,10 @@ pub(crate) fn cargo() -> Command {
 
 /// Runs it with its output going to ours.
 pub(crate) fn stream(command: &mut Command) -> Result<()> {
-    let line = shown(command);
-    println!("$ {line}");
-    let status = command.status().with_context(|| format!("cannot run `{line}`"))?;
+    println!("$ {}{}", environment(command), words(command));
+    let status = command.status().with_context(|| format!("cannot run `{}`", words(command)))?;
     if !status.success() {
-        bail!("`{line}`: {status}");
+        bail!("`{}`: {status}", words(command));
     }
     Ok(())
 }
@@ -40,12 +39,16 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     capture(command).is_ok()
 }
 
-/// The command as one would type it, the environment it adds included.
-fn shown(command: &Command) -> String {
+/// The variables a command adds to the environment, as one would type them in front of it.
+fn environment(command: &Command) -> String {
     let set = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
-    let set = set.map(|(name, value)| format!("{}={}", name.to_string_lossy(), quoted(value)));
-    let words = std::iter::once(command.get_program()).chain(command.get_args()).map(quoted);
-    set.chain(words).collect::<Vec<_>>().join(" ")
+    set.map(|(name, value)| format!("{}={} ", name.to_string_lossy(), quoted(value))).collect()
+}
+
+/// The command itself, as one would type it.
+fn words(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 fn quoted(word: &OsStr) -> String {
@@ -68,7 +71,8 @@ mod tests {
     fn a_command_is_shown_as_typed() {
         let mut command = Command::new("cargo");
         command.env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--no-deps"]);
-        assert_eq!(shown(&command), "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps");
+        assert_eq!(environment(&command), "RUSTDOCFLAGS='-D warnings' ");
+        assert_eq!(words(&command), "cargo doc --no-deps");
     }
 
     #[test]
