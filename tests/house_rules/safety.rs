@@ -66,13 +66,24 @@ fn missing(file: &File, at: usize, after: &str) -> Option<(usize, &'static str)>
     let above = above(file, at);
     let comment = above.iter().any(|line| line.contains("// SAFETY:"));
     let section = above.iter().any(|line| line.contains("/// # Safety"));
-    if is_type || comment || (declares && section) {
+    if is_type || comment || (declares && (section || in_trait_impl(file, at))) {
         None
     } else if declares {
         Some((at, "no `# Safety` section: say in the docs what the caller must keep"))
     } else {
         Some((at, "no `// SAFETY:` comment right above: say why this is sound"))
     }
+}
+
+/// Whether the item at this line is a trait's, implemented here: the contract is written at the trait. Goes by the
+/// indentation, which rustfmt keeps.
+fn in_trait_impl(file: &File, at: usize) -> bool {
+    let indentation = |line: &str| line.len() - line.trim_start().len();
+    let own = indentation(&file.code[at]);
+    let mut outer =
+        file.code[..at].iter().rev().filter(|line| !line.trim().is_empty() && indentation(line) < own);
+    let item = outer.find(|line| ["impl", "trait", "mod"].iter().any(|word| has_word(line, word)));
+    item.is_some_and(|line| has_word(line, "impl") && has_word(line, "for"))
 }
 
 /// The line itself and those above it that belong to it: comments, attributes, the statement's earlier lines.
@@ -94,15 +105,37 @@ pub(crate) fn no_guest_references(file: &File) -> Vec<Finding> {
     if !file.is_library() {
         return Vec::new();
     }
-    let island = is_island(&file.path);
-    file.find(|line| {
-        let named = words(line).map(|(_, word)| word).find(|word| REFERENCES.contains(word));
-        // Only where raw pointers can be followed at all; elsewhere this is an ordinary reborrow.
-        let reborrow =
-            ["&mut *", "&*", "&mut(*", "&(*"].into_iter().find(|form| island && line.contains(form));
-        let what = named.or(reborrow)?;
-        Some(format!("`{what}` may make a reference to guest memory: copy through raw pointers instead"))
-    })
+    let mut found = file.find(|line| {
+        let (_, what) = words(line).find(|(_, word)| REFERENCES.contains(word))?;
+        Some(guest_reference(what))
+    });
+    let code = file.code.join("\n");
+    for (start, block) in unsafe_blocks(&code) {
+        // Outside such a block this is an ordinary reborrow: no raw pointer can be followed there.
+        for (at, form) in ["&mut *", "&*", "&mut (*", "&(*"].iter().flat_map(|form| block.match_indices(form))
+        {
+            found.push(file.finding(code[..start + at].matches('\n').count(), guest_reference(form)));
+        }
+    }
+    found
+}
+
+fn guest_reference(what: &str) -> String {
+    format!("`{what}` may make a reference to guest memory: copy through raw pointers instead")
+}
+
+/// The insides of `unsafe { ... }`, each with the byte at which it starts.
+fn unsafe_blocks(code: &str) -> Vec<(usize, &str)> {
+    let blocks = words(code).filter(|(_, word)| *word == "unsafe").filter_map(|(at, word)| {
+        let body = code[at + word.len()..].trim_start().strip_prefix('{')?;
+        let mut depth = 1;
+        let end = body.find(|c| {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            depth == 0
+        });
+        Some((code.len() - body.len(), &body[..end.unwrap_or(body.len())]))
+    });
+    blocks.collect()
 }
 
 #[cfg(test)]
@@ -139,6 +172,8 @@ mod tests {
             "// SAFETY: too far.\n\nunsafe { x() }",
             "/// Docs.\nunsafe impl Send for X {}",
             "/// Does.\npub unsafe fn f() {}",
+            "impl X for Y {}\nimpl Y {\n    unsafe fn f() {}\n}",
+            "trait X {\n    unsafe fn f();\n}",
             "pub unsafe trait T {}",
             "unsafe extern \"C\" { fn f(); }",
             "unsafe { let f: fn(i32) = x(); }",
@@ -155,6 +190,7 @@ mod tests {
             "// SAFETY: y.\nunsafe { x() }",
             "// SAFETY: y,\n// and z.\nlet a =\n    unsafe { x() };",
             "// SAFETY: y.\n#[allow(unsafe_code, reason = \"z\")]\nunsafe impl Send for X {}",
+            "impl Word for u16 {\n    fn a() {}\n\n    #[inline]\n    unsafe fn load() {}\n}",
             "/// # Safety\n/// Keep it.\n#[inline]\npub unsafe fn f() {}",
             "/// # Safety\n///\n/// Keep it.\npub unsafe trait T {}",
             "// SAFETY: as in C.\nunsafe extern \"C\" { fn f(); }",
@@ -168,11 +204,16 @@ mod tests {
     #[test]
     fn references_from_raw_parts_are_found_in_the_library() {
         let count = |path, text| no_guest_references(&File::new(path, text)).len();
-        for bad in ["slice::from_raw_parts(p, n)", "IoSliceMut::new(b)", "let r = &mut *p;", "let r = &*p;"] {
+        for bad in
+            ["slice::from_raw_parts(p, n)", "IoSliceMut::new(b)", "unsafe { &mut *p }", "unsafe {\n{}\n&*p }"]
+        {
             assert_eq!(count("src/mem/x.rs", bad), 1, "{bad}");
             assert_eq!(count("backends/tap/src/sys.rs", bad), 1, "{bad}");
             assert_eq!(count("tests/x.rs", bad), 0, "{bad}");
         }
-        assert_eq!(count("src/engine/x.rs", "let s = &mut *self.boxed; // from_raw_parts"), 0);
+        assert_eq!(
+            count("src/mem/x.rs", "let s = &mut *self.boxed; unsafe { x() }; f(&*arc); // from_raw_parts"),
+            0
+        );
     }
 }
