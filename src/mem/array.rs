@@ -1,4 +1,4 @@
-//! A row of words in guest memory: the fields of a ring.
+//! Rows of words in guest memory: the fields of a ring.
 
 #![allow(unsafe_code, reason = "loads and stores words through raw pointers into guest memory")]
 
@@ -84,5 +84,49 @@ impl<'m, T: Word> GuestArray<'m, T> {
         }
         // SAFETY: inside of the range that was checked when the array was made, which lives for `'m`.
         unsafe { T::store(self.first.add(index), value, order) }
+    }
+}
+
+/// A power of two of entries in guest memory, of `N` words each, indexed by a free-running position.
+///
+/// Every position is an entry, so an access needs no check.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GuestRing<'m, T, const N: usize> {
+    first: *mut T,
+    mask: usize,
+    memory: PhantomData<&'m ()>,
+}
+
+impl<'m, T: Word, const N: usize> GuestRing<'m, T, N> {
+    /// The `size` entries from `at`; a size that is no power of two is rounded down to one, and 0 up to 1.
+    ///
+    /// # Errors
+    /// As for [`GuestArray::new`].
+    pub(crate) fn new<M: GuestMemory + ?Sized>(
+        memory: &mut Translator<'m, M>,
+        at: Gpa,
+        size: u16,
+    ) -> Result<Self, MemoryError> {
+        let size = 1 << size.checked_ilog2().unwrap_or(0);
+        let words = GuestArray::new(memory, at, size * N)?;
+        Ok(Self { first: words.first, mask: size - 1, memory: PhantomData })
+    }
+
+    /// Loads an entry's words, one by one.
+    #[inline(always)]
+    pub(crate) fn load(&self, position: u16) -> [T; N] {
+        let entry = (usize::from(position) & self.mask) * N;
+        // SAFETY: masked, the entry lies inside of the range that was checked when the ring was made, for `'m`.
+        std::array::from_fn(|word| unsafe { T::load(self.first.add(entry + word), Ordering::Relaxed) })
+    }
+
+    /// Stores an entry's words, one by one.
+    #[inline(always)]
+    pub(crate) fn store(&self, position: u16, words: [T; N]) {
+        let entry = (usize::from(position) & self.mask) * N;
+        for (word, value) in words.into_iter().enumerate() {
+            // SAFETY: masked, the entry lies inside of the range that was checked when the ring was made, for `'m`.
+            unsafe { T::store(self.first.add(entry + word), value, Ordering::Relaxed) };
+        }
     }
 }
