@@ -88,7 +88,9 @@ impl Row {
             entries.push(entry(high, format!("{}, upper quartile", self.unit)));
         }
         let finite = self.ratios.iter().filter(|(_, ratio)| ratio.is_finite());
-        entries.extend(finite.map(|(to, ratio)| entry(*ratio, format!("{}, ratio to {}", self.unit, to.name()))));
+        entries.extend(
+            finite.map(|(to, ratio)| entry(*ratio, format!("{}, ratio to {}", self.unit, to.name()))),
+        );
         entries
     }
 }

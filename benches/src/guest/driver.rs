@@ -23,12 +23,24 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// A guest with a ring of this shape, nothing posted yet.
+    /// A guest of its own with a ring of this shape, nothing posted yet.
     pub(crate) fn new(shape: Shape) -> Result<Self> {
-        let layout = Layout::new(shape);
-        let ram = Arc::new(GuestRam::new(layout.memory_len())?);
+        Ok(Self::seated(Layout::memory(shape)?, shape, 0))
+    }
+
+    /// One of several drivers in the same memory, with rings of this shape over the same buffers.
+    pub(crate) fn seated(ram: Arc<GuestRam>, shape: Shape, seat: u64) -> Self {
+        let layout = Layout::new(shape, seat);
         layout.write_tables(&ram);
-        Ok(Self { ram, layout, avail: 0, published: 0, seen: 0 })
+        Self { ram, layout, avail: 0, published: 0, seen: 0 }
+    }
+
+    /// Overwrites all buffers with what no frame is made of.
+    pub(crate) fn scribble(&self) {
+        let junk = vec![0x5a; self.layout.shape.piece as usize];
+        for at in 0..self.layout.shape.size {
+            self.ram.write(self.layout.buffer(at), &junk);
+        }
     }
 
     /// The guest's memory.
@@ -103,7 +115,8 @@ impl Driver {
         let mut missing = frame.len() + HEADER_LEN;
         for at in 0..spans {
             let index = self.seen.wrapping_sub(back).wrapping_add(at);
-            let expected = missing.min(self.layout.shape.piece as usize * usize::from(self.layout.shape.chain));
+            let expected =
+                missing.min(self.layout.shape.piece as usize * usize::from(self.layout.shape.chain));
             let head = self.layout.head_of_slot(index % self.layout.shape.size);
             if has_ring {
                 check_used(self.used_at(index), head, expected)?;

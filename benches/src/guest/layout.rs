@@ -1,6 +1,12 @@
-//! Where a split ring and its buffers lie in guest memory.
+//! Where split rings and their buffers lie in guest memory.
+//!
+//! The subjects of a case have a ring each, but share the buffers: they take turns, so nobody notices, and none of them
+//! can be lucky with where its pages lie, or have its buffers pushed out of the cache by the others'.
+
+use std::sync::Arc;
 
 use super::{GPA_BASE, GuestRam};
+use crate::Result;
 
 const PAGE: u64 = 4096;
 const DESC_LEN: u64 = 16;
@@ -28,6 +34,9 @@ impl Shape {
     }
 }
 
+/// Rings that can lie side by side in one guest's memory, over the same buffers.
+pub(crate) const SEATS: u64 = 8;
+
 /// The addresses of a ring of some shape.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
@@ -39,19 +48,20 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Lays out a ring, each part on its own page, its buffers after it without a gap.
-    pub(crate) fn new(shape: Shape) -> Self {
+    /// Lays out the ring of a seat, each part on its own page; the buffers come after the last seat's, without a gap.
+    pub(crate) fn new(shape: Shape, seat: u64) -> Self {
         let size = u64::from(shape.size);
-        let desc = GPA_BASE;
-        let avail = (desc + DESC_LEN * size).next_multiple_of(PAGE);
+        let avail = (DESC_LEN * size).next_multiple_of(PAGE);
         let used = (avail + 6 + 2 * size).next_multiple_of(PAGE);
-        let buffers = (used + 6 + 8 * size).next_multiple_of(PAGE);
-        Self { shape, desc, avail, used, buffers }
+        let ring = (used + 6 + 8 * size).next_multiple_of(PAGE);
+        let desc = GPA_BASE + seat * ring;
+        Self { shape, desc, avail: desc + avail, used: desc + used, buffers: GPA_BASE + SEATS * ring }
     }
 
-    /// Bytes of guest memory this takes.
-    pub(crate) fn memory_len(&self) -> usize {
-        (self.buffer(self.shape.size) - GPA_BASE) as usize
+    /// Guest memory with room for all seats' rings and their buffers.
+    pub(crate) fn memory(shape: Shape) -> Result<Arc<GuestRam>> {
+        let end = Self::new(shape, 0).buffer(shape.size);
+        Ok(Arc::new(GuestRam::new((end - GPA_BASE) as usize)?))
     }
 
     /// The address of a descriptor's buffer.

@@ -5,7 +5,7 @@ mod layout;
 mod ram;
 
 pub(crate) use driver::Driver;
-pub(crate) use layout::{Layout, Shape};
+pub(crate) use layout::{Layout, SEATS, Shape};
 pub(crate) use ram::{GPA_BASE, GuestRam};
 
 /// Length of the virtio-net header every subject writes.

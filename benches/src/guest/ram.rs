@@ -1,6 +1,9 @@
 //! Guest memory: one anonymous mapping, every page touched, on 2 MiB boundaries so that all subjects get the same.
 
-#![allow(unsafe_code, reason = "the mapping, and raw access to it: no reference to guest memory is ever made")]
+#![allow(
+    unsafe_code,
+    reason = "the mapping, and raw access to it: no reference to guest memory is ever made"
+)]
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};

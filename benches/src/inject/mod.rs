@@ -11,11 +11,12 @@ mod netrx;
 mod predecessor;
 mod rust_vmm;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::cli::Effort;
-use crate::guest::{Driver, HEADER_LEN, Shape};
+use crate::guest::{Driver, HEADER_LEN, Layout, SEATS, Shape};
 use crate::report::Report;
 use crate::rounds::interleave;
 use crate::subject::Subject;
@@ -46,7 +47,12 @@ fn cases() -> Vec<Case> {
         plain("1514 B", 1514),
         plain("9014 B", 9014),
         plain("65000 B", 65000),
-        Case { name: "1514 B, chains of 4", frame: 1514, shape: Shape::holding(1514 + HEADER_LEN, 4), spans: 1 },
+        Case {
+            name: "1514 B, chains of 4",
+            frame: 1514,
+            shape: Shape::holding(1514 + HEADER_LEN, 4),
+            spans: 1,
+        },
         Case { name: "24000 B, 16 merged", frame: 24_000, shape: Shape::holding(1536, 1), spans: 16 },
     ]
 }
@@ -63,20 +69,20 @@ pub(crate) fn run(effort: &Effort, report: &mut Report) -> Result<()> {
 fn measure(case: &Case, effort: &Effort, report: &mut Report) -> Result<()> {
     let frames = Frames::new(case.frame, usize::from(case.shape.heads() / case.spans));
     let passes = passes_per_turn(&frames, effort.turn);
+    let ram = Layout::memory(case.shape)?;
     let mut subjects = Vec::new();
-    for subject in SUBJECTS {
-        subjects.extend(subject(case, Driver::new(case.shape)?)?);
+    for (seat, subject) in (0..SEATS).zip(SUBJECTS) {
+        subjects.extend(subject(case, Driver::seated(Arc::clone(&ram), case.shape, seat))?);
     }
     let series = interleave(
         &mut subjects,
         effort.rounds,
         |subject| subject.peer(),
         |subject, round| {
-            let ns = turn(subject, case, &frames, passes)?;
             if round == 0 || round + 1 == effort.rounds {
                 verify(subject, case, &frames)?;
             }
-            Ok(ns)
+            turn(subject, case, &frames, passes)
         },
     )?;
     report.add("inject", case.name, "ns/frame", &series);
@@ -114,8 +120,11 @@ fn pass(subject: &mut dyn Subject<Frames>, heads: u16, frames: &Frames) -> u32 {
     subject.inject(frames)
 }
 
-/// Checks every byte the last pass has written.
+/// Runs a pass over scribbled buffers, and checks every byte of it.
 fn verify(subject: &mut dyn Subject<Frames>, case: &Case, frames: &Frames) -> Result<()> {
+    subject.driver().scribble();
+    pass(subject, case.shape.heads(), frames);
+    subject.collect(case.shape.heads())?;
     let (peer, driver) = (subject.peer(), subject.driver());
     for at in 0..frames.count() {
         let back = (frames.count() - at) as u16 * case.spans;

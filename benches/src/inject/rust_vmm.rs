@@ -6,10 +6,11 @@
 #![allow(unsafe_code, reason = "its memory is made over the mapping all subjects have")]
 
 use std::io::Write;
+use std::marker::PhantomData;
 
 use virtio_queue::{DescriptorChain, Queue, QueueT};
 use vm_memory::mmap::MmapRegion;
-use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap, GuestRegionMmap};
+use vm_memory::{Address, Bytes, GuestAddress, GuestMemoryMmap, GuestRegionMmap};
 
 use super::{Case, Frames, Injector};
 use crate::Result;
@@ -19,31 +20,38 @@ use crate::subject::{BURST, Subject};
 
 type Memory = GuestMemoryMmap<()>;
 
-/// How header and frame get into a chain; says how many bytes of the frame it took.
-type Fill = fn(&Memory, DescriptorChain<&Memory>, &[u8], &[u8]) -> Result<usize>;
+/// How header and frame get into a chain.
+trait Fill: 'static {
+    const PEER: Peer;
 
-struct RustVmm {
+    /// Writes what there is room for; says how many bytes of the frame that was, or nothing if it failed.
+    fn fill(memory: &Memory, chain: DescriptorChain<&Memory>, header: &[u8], frame: &[u8]) -> Option<usize>;
+}
+
+struct WriteSlice;
+struct UseWriter;
+
+struct RustVmm<F> {
     driver: Driver,
     memory: Memory,
     queue: Queue,
     spans: u16,
-    peer: Peer,
-    fill: Fill,
+    fill: PhantomData<F>,
 }
 
 /// By `write_slice`: can do every case.
 pub(super) fn subject(case: &Case, driver: Driver) -> Result<Option<Injector>> {
-    build(case, driver, Peer::RustVmm, write_slices)
+    build::<WriteSlice>(case, driver)
 }
 
 /// By `Writer`: can do every case.
 pub(super) fn writer_subject(case: &Case, driver: Driver) -> Result<Option<Injector>> {
-    build(case, driver, Peer::RustVmmWriter, use_writer)
+    build::<UseWriter>(case, driver)
 }
 
-fn build(case: &Case, driver: Driver, peer: Peer, fill: Fill) -> Result<Option<Injector>> {
+fn build<F: Fill>(case: &Case, driver: Driver) -> Result<Option<Injector>> {
     let (memory, queue) = (memory(&driver)?, queue(&driver)?);
-    Ok(Some(Box::new(RustVmm { driver, memory, queue, spans: case.spans, peer, fill })))
+    Ok(Some(Box::new(RustVmm { driver, memory, queue, spans: case.spans, fill: PhantomData::<F> })))
 }
 
 fn memory(driver: &Driver) -> Result<Memory> {
@@ -67,9 +75,9 @@ fn queue(driver: &Driver) -> Result<Queue> {
     Ok(queue)
 }
 
-impl Subject<Frames> for RustVmm {
+impl<F: Fill> Subject<Frames> for RustVmm<F> {
     fn peer(&self) -> Peer {
-        self.peer
+        F::PEER
     }
 
     fn driver(&mut self) -> &mut Driver {
@@ -80,7 +88,7 @@ impl Subject<Frames> for RustVmm {
         let mut irqs = 0;
         for first in (0..frames.count()).step_by(BURST) {
             for at in first..frames.count().min(first + BURST) {
-                if self.place(frames.at(at)).is_err() {
+                if self.place(frames.at(at)).is_none() {
                     return irqs;
                 }
             }
@@ -90,47 +98,55 @@ impl Subject<Frames> for RustVmm {
     }
 }
 
-impl RustVmm {
-    fn place(&mut self, frame: &[u8]) -> Result<()> {
+impl<F: Fill> RustVmm<F> {
+    fn place(&mut self, frame: &[u8]) -> Option<()> {
         let header = plain_header(self.spans);
         let mut before: &[u8] = &header;
         let mut rest = frame;
         for _ in 0..self.spans {
-            let chain = self.queue.pop_descriptor_chain(&self.memory).ok_or("the ring is empty")?;
+            let chain = self.queue.pop_descriptor_chain(&self.memory)?;
             let head = chain.head_index();
-            let taken = (self.fill)(&self.memory, chain, before, rest)?;
-            self.queue.add_used(&self.memory, head, (before.len() + taken) as u32)?;
+            let taken = F::fill(&self.memory, chain, before, rest)?;
+            self.queue.add_used(&self.memory, head, (before.len() + taken) as u32).ok()?;
             (before, rest) = (&[], &rest[taken..]);
         }
-        Ok(())
+        Some(())
     }
 }
 
-fn write_slices(memory: &Memory, chain: DescriptorChain<&Memory>, header: &[u8], frame: &[u8]) -> Result<usize> {
-    let mut before = header;
-    let mut taken = 0;
-    for desc in chain.writable() {
-        let room = (desc.len() as usize).checked_sub(before.len()).ok_or("no room for the header")?;
-        if !before.is_empty() {
-            memory.write_slice(before, desc.addr())?;
+impl Fill for WriteSlice {
+    const PEER: Peer = Peer::RustVmm;
+
+    fn fill(memory: &Memory, chain: DescriptorChain<&Memory>, header: &[u8], frame: &[u8]) -> Option<usize> {
+        let mut before = header;
+        let mut taken = 0;
+        for desc in chain.writable() {
+            let room = (desc.len() as usize).checked_sub(before.len())?;
+            if !before.is_empty() {
+                memory.write_slice(before, desc.addr()).ok()?;
+            }
+            let now = &frame[taken..frame.len().min(taken + room)];
+            memory.write_slice(now, desc.addr().unchecked_add(before.len() as u64)).ok()?;
+            taken += now.len();
+            before = &[];
+            if taken == frame.len() {
+                break;
+            }
         }
-        let now = &frame[taken..frame.len().min(taken + room)];
-        memory.write_slice(now, GuestAddress(desc.addr().0 + before.len() as u64))?;
-        taken += now.len();
-        before = &[];
-        if taken == frame.len() {
-            break;
-        }
+        Some(taken)
     }
-    Ok(taken)
 }
 
-fn use_writer(memory: &Memory, chain: DescriptorChain<&Memory>, header: &[u8], frame: &[u8]) -> Result<usize> {
-    let mut writer = chain.writer(memory)?;
-    if !header.is_empty() {
-        writer.write_all(header)?;
+impl Fill for UseWriter {
+    const PEER: Peer = Peer::RustVmmWriter;
+
+    fn fill(memory: &Memory, chain: DescriptorChain<&Memory>, header: &[u8], frame: &[u8]) -> Option<usize> {
+        let mut writer = chain.writer(memory).ok()?;
+        if !header.is_empty() {
+            writer.write_all(header).ok()?;
+        }
+        let now = &frame[..frame.len().min(writer.available_bytes())];
+        writer.write_all(now).ok()?;
+        Some(now.len())
     }
-    let now = &frame[..frame.len().min(writer.available_bytes())];
-    writer.write_all(now)?;
-    Ok(now.len())
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::VPos;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::lines::ticks;
 use super::style::{self, Area, GRID, INK, MUTED, SIZE};
@@ -60,9 +60,11 @@ pub(super) fn draw(path: &Path, bars: &Bars) -> Result<()> {
     let mut cases: Vec<&str> = bars.values.iter().map(|(case, ..)| case.as_str()).collect();
     cases.dedup();
     let group = frame.width / cases.len().max(1) as i32;
+    let bar = (group * 8 / 10 / peers.len().max(1) as i32).min(60);
     for (at, case) in (0..).zip(&cases) {
-        let members: Vec<(Peer, f64)> = bars.values.iter().filter(|v| v.0 == *case).map(|v| (v.1, v.2)).collect();
-        draw_group(&below, &frame, LEFT + at * group, group, case, &members)?;
+        let members: Vec<(Peer, f64)> =
+            bars.values.iter().filter(|v| v.0 == *case).map(|v| (v.1, v.2)).collect();
+        draw_group(&below, &frame, Slot { left: LEFT + at * group, width: group, bar }, case, &members)?;
     }
     Ok(area.present()?)
 }
@@ -85,7 +87,7 @@ impl Frame {
         match self.scale {
             Scale::LogFrom(from) => ticks(from, self.top),
             Scale::Linear => {
-                let step = ticks(self.top / 10.0, self.top).into_iter().find(|step| self.top / step <= 6.0);
+                let step = ticks(self.top / 10.0, self.top).into_iter().find(|step| self.top / step < 8.0);
                 let step = step.unwrap_or(1.0);
                 (0..).map(|n| f64::from(n) * step).take_while(|tick| *tick <= self.top).collect()
             }
@@ -98,10 +100,7 @@ fn draw_axis(area: &Area<'_>, frame: &Frame, unit: &str) -> Result<()> {
     for tick in frame.ticks() {
         let y = frame.y(tick);
         area.draw(&PathElement::new(vec![(LEFT, y), (right, y)], GRID))?;
-        let label = style::text(13, INK).pos(plotters::style::text_anchor::Pos::new(
-            plotters::style::text_anchor::HPos::Right,
-            VPos::Center,
-        ));
+        let label = style::text(13, INK).pos(Pos::new(HPos::Right, VPos::Center));
         let number = if tick >= 1.0 { format!("{tick:.0}") } else { figure(tick) };
         area.draw_text(&number, &label, (LEFT - 8, y))?;
     }
@@ -112,15 +111,15 @@ fn draw_axis(area: &Area<'_>, frame: &Frame, unit: &str) -> Result<()> {
     Ok(())
 }
 
-fn draw_group(
-    area: &Area<'_>,
-    frame: &Frame,
+/// Where a group goes, and how wide its bars are.
+struct Slot {
     left: i32,
     width: i32,
-    case: &str,
-    members: &[(Peer, f64)],
-) -> Result<()> {
-    let bar = (width * 8 / 10 / members.len().max(1) as i32).min(60);
+    bar: i32,
+}
+
+fn draw_group(area: &Area<'_>, frame: &Frame, slot: Slot, case: &str, members: &[(Peer, f64)]) -> Result<()> {
+    let Slot { left, width, bar } = slot;
     let start = left + (width - bar * members.len() as i32) / 2;
     let floor = TOP + frame.height;
     for (at, (peer, value)) in (0..).zip(members) {

@@ -17,8 +17,8 @@ pub(super) fn draw(path: &Path, samples: &[(Peer, Vec<f64>)]) -> Result<()> {
     let caption = "from sending a frame to an idle worker thread until its interrupt; dots: p50 and p99; further left is better";
     let below = style::head(&area, "A lone frame: send to interrupt", caption, &peers)?;
     let all = || samples.iter().flat_map(|(_, values)| values).copied();
-    let low = all().fold(f64::INFINITY, f64::min).max(0.1) / 1.3;
-    let high = all().fold(low, f64::max) * 1.3;
+    let high = all().fold(1.0, f64::max) * 1.3;
+    let low = (all().fold(high, f64::min) / 1.3).clamp(0.1, high / 20.0);
     let mut chart = ChartBuilder::on(&below)
         .margin_right(40)
         .margin_left(10)

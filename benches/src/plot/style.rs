@@ -42,7 +42,7 @@ pub(super) fn head<'a>(area: &Area<'a>, title: &str, caption: &str, peers: &[Pee
     for peer in peers {
         area.draw(&Rectangle::new([(x, 74), (x + 14, 86)], colour(*peer).filled()))?;
         area.draw_text(peer.name(), &text(14, INK), (x + 20, 72))?;
-        x += 20 + 8 * peer.name().len() as i32 + 28;
+        x += 20 + 7 * peer.name().len() as i32 + 36;
     }
     let (_, below) = area.split_vertically(100);
     Ok(below)

@@ -72,7 +72,8 @@ impl Pair {
         let mut byte = [0; 1];
         for _ in 0..count {
             // SAFETY: `byte` is one byte long; the rest of the frame is cut off.
-            let got = unsafe { libc::recv(self.recv.as_raw_fd(), byte.as_mut_ptr().cast(), 1, libc::MSG_TRUNC) };
+            let got =
+                unsafe { libc::recv(self.recv.as_raw_fd(), byte.as_mut_ptr().cast(), 1, libc::MSG_TRUNC) };
             if got < 0 {
                 return Err(io::Error::last_os_error().into());
             }

@@ -56,7 +56,8 @@ impl ReadThenCopy {
     fn read(&mut self, burst: &Burst) -> Option<usize> {
         let room = &mut self.packet[HEADER_LEN..];
         // SAFETY: the bytes are `room`'s.
-        let got = unsafe { libc::recv(burst.socket, room.as_mut_ptr().cast(), room.len(), libc::MSG_DONTWAIT) };
+        let got =
+            unsafe { libc::recv(burst.socket, room.as_mut_ptr().cast(), room.len(), libc::MSG_DONTWAIT) };
         Some(HEADER_LEN + usize::try_from(got).ok()?)
     }
 

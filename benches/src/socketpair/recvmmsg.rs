@@ -2,11 +2,11 @@
 
 #![allow(unsafe_code, reason = "one system call over addresses in guest memory")]
 
-use super::{Burst, Reader};
+use super::{Burst, MOST, Reader};
 use crate::Result;
 use crate::guest::{Driver, HEADER_LEN, plain_header};
 use crate::peer::Peer;
-use crate::subject::{BURST, Subject};
+use crate::subject::Subject;
 
 struct Recvmmsg {
     driver: Driver,
@@ -26,7 +26,7 @@ pub(super) fn subject(driver: Driver, longest: usize) -> Result<Option<Reader>> 
     };
     let vectors = (0..driver.layout().shape.heads()).map(vector).collect();
     // SAFETY: a message header is plain data; all zeros is one without buffers, name and control data.
-    let messages = vec![unsafe { std::mem::zeroed() }; BURST];
+    let messages = vec![unsafe { std::mem::zeroed() }; MOST];
     Ok(Some(Box::new(Recvmmsg { driver, next: 0, vectors, messages })))
 }
 

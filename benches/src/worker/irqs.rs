@@ -34,7 +34,8 @@ pub(crate) fn run(effort: &Effort, report: &mut Report) -> Result<()> {
         let (mut outcomes, mut probes) = (Vec::new(), Vec::new());
         for round in 0..effort.worker_rounds {
             eprintln!("irqs: {case}, round {} of {} ...", round + 1, effort.worker_rounds);
-            if let Some((outcome, probe)) = probe::bracketed(|| all_in_turn(round, size, effort.load_frames))? {
+            if let Some((outcome, probe)) = probe::bracketed(|| all_in_turn(round, size, effort.load_frames))?
+            {
                 outcomes.push(outcome);
                 probes.push(probe);
             }
