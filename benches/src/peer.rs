@@ -12,7 +12,7 @@ pub(crate) enum Peer {
     Netrx,
     /// `arcbox-net-inject`.
     Predecessor,
-    /// `virtio-queue` and `vm-memory`, by `write_slice`: the cheaper of their two idioms.
+    /// `virtio-queue` and `vm-memory`, by `get_slice`: the cheaper of their two idioms.
     RustVmm,
     /// `virtio-queue` and `vm-memory`, by `Writer`: the usual one of their two idioms.
     RustVmmWriter,

@@ -1,7 +1,9 @@
 //! rust-vmm: `virtio-queue` over `vm-memory`, in its two idioms.
 //!
-//! `rust-vmm` writes header and frame by `write_slice` to the addresses of the chain it popped; `rust-vmm-writer` makes
-//! the crate's own `Writer` of the chain. Both add a used entry per buffer and ask for a notification per burst.
+//! `rust-vmm` resolves each descriptor of the chain it popped by one `get_slice` and copies into that
+//! (`write_slice` for header and frame, which resolves twice, was seen to take a fifth longer);
+//! `rust-vmm-writer` makes the crate's own `Writer` of the chain. Both add a used entry per buffer and ask for
+//! a notification per burst.
 
 #![allow(unsafe_code, reason = "its memory is made over the mapping all subjects have")]
 
@@ -10,7 +12,7 @@ use std::marker::PhantomData;
 
 use virtio_queue::{DescriptorChain, Queue, QueueT};
 use vm_memory::mmap::MmapRegion;
-use vm_memory::{Address, Bytes, GuestAddress, GuestMemoryMmap, GuestRegionMmap};
+use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestRegionMmap};
 
 use super::{Case, Frames, Injector};
 use crate::Result;
@@ -28,7 +30,7 @@ trait Fill: 'static {
     fn fill(memory: &Memory, chain: DescriptorChain<&Memory>, header: &[u8], frame: &[u8]) -> Option<usize>;
 }
 
-struct WriteSlice;
+struct GetSlice;
 struct UseWriter;
 
 struct RustVmm<F> {
@@ -39,9 +41,9 @@ struct RustVmm<F> {
     fill: PhantomData<F>,
 }
 
-/// By `write_slice`: can do every case.
+/// By `get_slice`: can do every case.
 pub(super) fn subject(case: &Case, driver: Driver) -> Result<Option<Injector>> {
-    build::<WriteSlice>(case, driver)
+    build::<GetSlice>(case, driver)
 }
 
 /// By `Writer`: can do every case.
@@ -114,19 +116,18 @@ impl<F: Fill> RustVmm<F> {
     }
 }
 
-impl Fill for WriteSlice {
+impl Fill for GetSlice {
     const PEER: Peer = Peer::RustVmm;
 
     fn fill(memory: &Memory, chain: DescriptorChain<&Memory>, header: &[u8], frame: &[u8]) -> Option<usize> {
         let mut before = header;
         let mut taken = 0;
         for desc in chain.writable() {
-            let room = (desc.len() as usize).checked_sub(before.len())?;
-            if !before.is_empty() {
-                memory.write_slice(before, desc.addr()).ok()?;
-            }
-            let now = &frame[taken..frame.len().min(taken + room)];
-            memory.write_slice(now, desc.addr().unchecked_add(before.len() as u64)).ok()?;
+            let buffer = memory.get_slice(desc.addr(), desc.len() as usize).ok()?;
+            buffer.copy_from(before);
+            let room = buffer.offset(before.len()).ok()?;
+            let now = &frame[taken..frame.len().min(taken + room.len())];
+            room.copy_from(now);
             taken += now.len();
             before = &[];
             if taken == frame.len() {
