@@ -35,31 +35,34 @@ fn cells(row: &Row, first: bool) -> Vec<Cell> {
 }
 
 fn ratios(row: &Row) -> String {
-    let one = |(to, ratio): &(_, f64)| match ratio.is_finite() {
-        true => format!("{} {}", figure(*ratio), crate::peer::Peer::name(*to)),
-        false => String::new(),
-    };
-    let all: Vec<String> = row.ratios.iter().map(one).filter(|text| !text.is_empty()).collect();
+    let finite = row.ratios.iter().filter(|(_, ratio)| ratio.is_finite());
+    let all: Vec<String> = finite.map(|(to, ratio)| format!("{} {}", digits(*ratio, 3), to.name())).collect();
     all.join(", ")
 }
 
 /// Three digits that mean something.
 pub(crate) fn figure(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".into(),
-        v if v >= 100.0 => format!("{value:.0}"),
-        v if v >= 10.0 => format!("{value:.1}"),
-        v if v >= 0.01 => format!("{value:.2}"),
-        _ => format!("{value:.4}"),
-    }
+    if value == 0.0 { "0".into() } else { digits(value, 2) }
+}
+
+/// Three digits, and at most so many behind the point, or three below 1.
+fn digits(value: f64, most: usize) -> String {
+    let behind = match value.abs() {
+        v if v >= 100.0 => 0,
+        v if v >= 10.0 => 1,
+        v if v >= 1.0 => most,
+        _ => 3,
+    };
+    format!("{value:.behind$}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::figure;
+    use super::{digits, figure};
 
     #[test]
     fn figures_have_three_digits() {
-        assert_eq!([0.0, 0.0625, 1.714, 23.94, 725.4].map(figure), ["0", "0.06", "1.71", "23.9", "725"]);
+        assert_eq!([0.0, 0.0625, 1.714, 23.94, 725.4].map(figure), ["0", "0.062", "1.71", "23.9", "725"]);
+        assert_eq!([1.0184, 12.34].map(|ratio| digits(ratio, 3)), ["1.018", "12.3"]);
     }
 }
