@@ -19,7 +19,7 @@ pub(crate) struct Cli {
     #[arg(long = "bench", value_name = "NAME", value_enum)]
     only: Vec<Bench>,
 
-    /// Rounds per case of the single-thread benches [default: 100, with --quick 30]
+    /// Rounds per case of the single-thread benches [default: 200, with --quick 60]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
 
@@ -86,8 +86,8 @@ impl Cli {
 impl Effort {
     fn full() -> Self {
         Self {
-            rounds: 100,
-            turn: Duration::from_millis(2),
+            rounds: 200,
+            turn: Duration::from_millis(3),
             worker_rounds: 7,
             lone_frames: 2000,
             load_frames: 100_000,
@@ -98,10 +98,10 @@ impl Effort {
 
     fn quick() -> Self {
         Self {
-            rounds: 30,
-            turn: Duration::from_millis(1),
+            rounds: 60,
+            turn: Duration::from_millis(2),
             worker_rounds: 3,
-            lone_frames: 200,
+            lone_frames: 400,
             load_frames: 50_000,
             idle: Duration::from_millis(500),
             seed: 1,

@@ -8,8 +8,9 @@
 //!         Report ──> one table on stdout, report.json, SVG plots                report.rs table.rs plot/
 //! ```
 //!
-//! Every figure is the median over the rounds, and every ratio is the median of the ratios inside the rounds, so that
-//! a slow second of the machine hits all subjects alike. A bench is one folder; a subject is one file in it.
+//! Every figure is the median over the rounds, and every ratio is the median of the ratios inside the rounds,
+//! so that a slow second of the machine hits all subjects alike. A bench is one folder; a subject is one file
+//! in it, which implements `Subject` (or `Worker`) and is listed in the folder's `mod.rs`.
 
 mod cli;
 mod guest;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<()> {
-    std::fs::create_dir_all(&cli.out)?;
+    std::fs::create_dir_all(&cli.out).map_err(|e| format!("cannot make {}: {e}", cli.out.display()))?;
     let effort = cli.effort();
     let mut report = Report::default();
     for bench in cli.benches() {

@@ -1,7 +1,7 @@
 //! How far apart the two cores are right now: the round trip of a cache line between them.
 //!
-//! On a virtual machine the cores move under one's feet, and every figure that crosses them follows. A round that
-//! crosses cores is bracketed by two probes, and kept only when both say the same.
+//! On a virtual machine the cores move under one's feet, and every figure that crosses them follows. A round
+//! that crosses cores is bracketed by two probes, and kept only when both say the same.
 
 #![allow(unsafe_code, reason = "a thread is tied to a core by a system call")]
 
@@ -36,13 +36,14 @@ impl Distance {
     }
 }
 
-/// The shortest of a few means of many round trips between core 0 and core 1, in nanoseconds; takes milliseconds.
+/// The shortest of a few means of many round trips between core 0 and core 1, in nanoseconds; takes
+/// milliseconds.
 pub(crate) fn round_trip() -> f64 {
     (0..TRIES).map(|_| ping_pong()).fold(f64::INFINITY, f64::min)
 }
 
-/// Runs `round` between two probes until both say the same, a few times at most; gives its result and the probes' mean,
-/// or nothing when the cores did not hold still.
+/// Runs `round` between two probes until both say the same, a few times at most; gives its result and the
+/// probes' mean, or nothing when the cores did not hold still.
 pub(crate) fn bracketed<T>(mut round: impl FnMut() -> Result<T>) -> Result<Option<(T, f64)>> {
     for _ in 0..4 {
         let before = round_trip();

@@ -1,4 +1,5 @@
-//! Rounds: the subjects take turns, many short ones, in rotating order; medians and ratios come from the same rounds.
+//! Rounds: the subjects take turns, many short ones, in rotating order; medians and ratios come from the same
+//! rounds.
 
 use crate::Result;
 use crate::peer::Peer;
@@ -30,8 +31,9 @@ pub(crate) fn interleave<S: ?Sized>(
     peer: impl Fn(&S) -> Peer,
     mut turn: impl FnMut(&mut S, usize) -> Result<f64>,
 ) -> Result<Vec<Series>> {
-    let named = |s: &Box<S>| Series { peer: peer(s), values: Vec::with_capacity(rounds) };
-    let mut series: Vec<Series> = subjects.iter().map(named).collect();
+    let names = subjects.iter().map(|subject| peer(subject));
+    let mut series: Vec<Series> =
+        names.map(|peer| Series { peer, values: Vec::with_capacity(rounds) }).collect();
     for round in 0..rounds {
         for place in 0..subjects.len() {
             let who = (round + place) % subjects.len();

@@ -9,8 +9,8 @@ pub(crate) const BURST: usize = 32;
 
 /// Something that puts frames into the buffers a guest has posted.
 ///
-/// `W` is where the frames come from: a pool in hand, or a socket. A pass is `post`, `inject`, `collect`; the driver's
-/// part of it is the same code for all, and only `inject` does what is measured.
+/// `W` is where the frames come from: a pool in hand, or a socket. A pass is `post`, `inject`, `collect`; the
+/// driver's part of it is the same code for all, and only `inject` does what is measured.
 pub(crate) trait Subject<W: ?Sized> {
     /// Who this is.
     fn peer(&self) -> Peer;
@@ -18,8 +18,8 @@ pub(crate) trait Subject<W: ?Sized> {
     /// The guest whose buffers it fills.
     fn driver(&mut self) -> &mut Driver;
 
-    /// Delivers the work's frames, in bursts of [`BURST`] where there are batches, and says how many interrupts it
-    /// would have raised. Everything the work has must be in the guest when this returns.
+    /// Delivers the work's frames, in bursts of [`BURST`] where there are batches, and says how many
+    /// interrupts it would have raised. Everything the work has must be in the guest when this returns.
     fn inject(&mut self, work: &W) -> u32;
 
     /// The guest posts `heads` buffers.

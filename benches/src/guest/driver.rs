@@ -53,7 +53,8 @@ impl Driver {
         &self.layout
     }
 
-    /// Posts `heads` buffers again, which stayed in their slots, and asks for one interrupt at the next used one.
+    /// Posts `heads` buffers again, which stayed in their slots, and asks for one interrupt at the next used
+    /// one.
     pub(crate) fn post(&mut self, heads: u16) {
         self.avail = self.avail.wrapping_add(heads);
         self.published = self.avail;
@@ -108,8 +109,8 @@ impl Driver {
         self.ram.load_u16(self.layout.used + 2) != self.seen
     }
 
-    /// Checks, byte for byte, that the `spans` buffers taken from `back` ago on hold a header and `frame`; `has_ring` is false for
-    /// subjects that have no ring, and so no used lengths to check.
+    /// Checks, byte for byte, that the `spans` buffers taken from `back` ago on hold a header and `frame`;
+    /// `has_ring` is false for subjects that fill no used ring.
     pub(crate) fn verify_taken(&self, back: u16, spans: u16, frame: &[u8], has_ring: bool) -> Result<()> {
         let mut bytes = Vec::with_capacity(frame.len() + HEADER_LEN);
         let mut missing = frame.len() + HEADER_LEN;

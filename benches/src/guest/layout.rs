@@ -1,7 +1,8 @@
 //! Where split rings and their buffers lie in guest memory.
 //!
-//! The subjects of a case have a ring each, but share the buffers: they take turns, so nobody notices, and none of them
-//! can be lucky with where its pages lie, or have its buffers pushed out of the cache by the others'.
+//! The subjects of a case have a ring each, but share the buffers: they take turns, so nobody notices, and
+//! none of them can be lucky with where its pages lie, or have its buffers pushed out of the cache by the
+//! others'.
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// A ring of 256 descriptors in chains of `chain` that hold `bytes` together; pieces are whole cache lines.
+    /// A ring of 256 descriptors in chains of `chain` that hold `bytes` together; pieces are whole cache
+    /// lines.
     pub(crate) fn holding(bytes: usize, chain: u16) -> Self {
         let piece = bytes.div_ceil(usize::from(chain)).next_multiple_of(64);
         Self { size: 256, chain, piece: piece as u32 }
@@ -48,7 +50,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Lays out the ring of a seat, each part on its own page; the buffers come after the last seat's, without a gap.
+    /// Lays out the ring of a seat, each part on its own page; the buffers come after the last seat's,
+    /// without a gap.
     pub(crate) fn new(shape: Shape, seat: u64) -> Self {
         let size = u64::from(shape.size);
         let avail = (DESC_LEN * size).next_multiple_of(PAGE);

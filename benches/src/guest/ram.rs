@@ -1,4 +1,5 @@
-//! Guest memory: one anonymous mapping, every page touched, on 2 MiB boundaries so that all subjects get the same.
+//! Guest memory: one anonymous mapping, every page touched, on 2 MiB boundaries so that all subjects get the
+//! same.
 
 #![allow(
     unsafe_code,

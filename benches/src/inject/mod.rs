@@ -1,9 +1,9 @@
 //! Bench `inject`: frames already in hand into a split ring, on one thread.
 //!
-//! A pass is: the guest posts the whole ring (two stores), the subject injects as many frames as fit it, the guest looks
-//! at used.idx (one load). A turn is one pass to warm up, then as many timed ones as make about a millisecond, between
-//! two readings of the clock: the clock costs more than the driver's three accesses per pass, which are inside the
-//! timing, alike for all subjects.
+//! A pass is: the guest posts the whole ring (two stores), the subject injects as many frames as fit it, the
+//! guest looks at used.idx (one load). A turn is one pass to warm up, then as many timed ones as make about a
+//! millisecond, between two readings of the clock: the clock costs more than the driver's three accesses per
+//! pass, which are inside the timing, alike for all subjects.
 
 mod floor;
 mod frames;
@@ -36,8 +36,11 @@ struct Case {
 /// A subject of this bench.
 type Injector = Box<dyn Subject<Frames>>;
 
-/// The subjects; each says for itself which cases it can do.
-const SUBJECTS: [fn(&Case, Driver) -> Result<Option<Injector>>; 5] =
+/// Makes a subject for a case, or nothing where it cannot do that.
+type Make = fn(&Case, Driver) -> Result<Option<Injector>>;
+
+/// The subjects.
+const SUBJECTS: [Make; 5] =
     [floor::subject, netrx::subject, predecessor::subject, rust_vmm::subject, rust_vmm::writer_subject];
 
 fn cases() -> Vec<Case> {
@@ -74,17 +77,12 @@ fn measure(case: &Case, effort: &Effort, report: &mut Report) -> Result<()> {
     for (seat, subject) in (0..SEATS).zip(SUBJECTS) {
         subjects.extend(subject(case, Driver::seated(Arc::clone(&ram), case.shape, seat))?);
     }
-    let series = interleave(
-        &mut subjects,
-        effort.rounds,
-        |subject| subject.peer(),
-        |subject, round| {
-            if round == 0 || round + 1 == effort.rounds {
-                verify(subject, case, &frames)?;
-            }
-            turn(subject, case, &frames, passes)
-        },
-    )?;
+    let series = interleave(&mut subjects, effort.rounds, Subject::peer, |subject, round| {
+        if round == 0 || round + 1 == effort.rounds {
+            verify(subject, case, &frames)?;
+        }
+        turn(subject, case, &frames, passes)
+    })?;
     report.add("inject", case.name, "ns/frame", &series);
     Ok(())
 }

@@ -33,7 +33,8 @@ pub(super) fn subject(case: &Case, driver: Driver) -> Result<Option<Injector>> {
 /// The predecessor's view of a guest; the caller keeps the driver, and with it the memory, for longer.
 pub(crate) fn parts(driver: &Driver) -> (GuestMemWriter, RxQueueConfig) {
     let (ram, layout) = (driver.ram(), driver.layout());
-    // SAFETY: the mapping is `len` bytes long and outlives the handle, which the caller keeps beside the driver.
+    // SAFETY: the mapping is `len` bytes long and outlives the handle, which the caller keeps beside the
+    // driver.
     let memory = unsafe { GuestMemWriter::new(ram.host(GPA_BASE, ram.len()), ram.len(), GPA_BASE as usize) };
     let queue = RxQueueConfig {
         desc_gpa: layout.desc,

@@ -1,8 +1,8 @@
 //! Bench `socketpair`: frames that wait in a Unix socket, read into guest buffers.
 //!
-//! A turn is a row of bursts: the socket is filled until it takes no more, or as many as one `recvmmsg` is given buffers
-//! for, and only emptying it again is timed. The peers are told how many frames wait and stop there, so that they are
-//! spared the call that finds the socket empty.
+//! A turn is a row of bursts: the socket is filled until it takes no more, or as many as one `recvmmsg` is
+//! given buffers for, and only emptying it again is timed. The peers are told how many frames wait and stop
+//! there, so that they are spared the call that finds the socket empty.
 
 mod netrx;
 mod pair;
@@ -27,9 +27,11 @@ const MOST: usize = 64;
 /// A subject of this bench.
 type Reader = Box<dyn Subject<Burst>>;
 
-/// The subjects: each takes a guest, and the length of the longest frame.
-const SUBJECTS: [fn(Driver, usize) -> Result<Option<Reader>>; 3] =
-    [recvmmsg::subject, netrx::subject, read_then_copy::subject];
+/// Makes a subject for a guest and frames of this length.
+type Make = fn(Driver, usize) -> Result<Option<Reader>>;
+
+/// The subjects.
+const SUBJECTS: [Make; 3] = [recvmmsg::subject, netrx::subject, read_then_copy::subject];
 
 /// A subject with a socketpair of its own.
 struct Seat {

@@ -1,7 +1,9 @@
-//! `recv` into a host buffer, then a copy into the guest's: the usual loop, with a ring as lean as a correct one can be.
+//! `recv` into a host buffer, then a copy into the guest's: the usual loop, with a ring as lean as a correct
+//! one can be.
 //!
-//! avail.idx is read once per burst, each head, address, length and flag is checked, used.idx is published once per
-//! burst, and one decision by EVENT_IDX follows: whatever this peer loses, it loses to its system calls and its copy.
+//! avail.idx is read once per burst, each head, address, length and flag is checked, used.idx is published
+//! once per burst, and one decision by EVENT_IDX follows: whatever this peer loses, it loses to its system
+//! calls and its copy.
 
 #![allow(unsafe_code, reason = "one system call per frame")]
 
@@ -61,7 +63,8 @@ impl ReadThenCopy {
         Some(HEADER_LEN + usize::try_from(got).ok()?)
     }
 
-    /// Copies the packet into the next buffer and stages its used entry; false when the buffer cannot take it.
+    /// Copies the packet into the next buffer and stages its used entry; false when the buffer cannot take
+    /// it.
     fn copy(&mut self, len: usize) -> bool {
         let (ram, layout) = (self.driver.ram(), self.driver.layout());
         let slot = u64::from(self.used % layout.shape.size);

@@ -1,4 +1,5 @@
-//! The floor of this bench: plain `recvmmsg` into fixed buffers behind headers that are there already; no ring.
+//! The floor of this bench: plain `recvmmsg` into fixed buffers behind headers that are there already; no
+//! ring.
 
 #![allow(unsafe_code, reason = "one system call over addresses in guest memory")]
 
@@ -47,7 +48,8 @@ impl Subject<Burst> for Recvmmsg {
             self.next = self.next.wrapping_add(1);
         }
         let (messages, count) = (self.messages.as_mut_ptr(), burst.count as libc::c_uint);
-        // SAFETY: each message has one vector, over a checked range of guest memory that nobody reads meanwhile.
+        // SAFETY: each message has one vector, over a checked range of guest memory that nobody reads
+        // meanwhile.
         unsafe { libc::recvmmsg(burst.socket, messages, count, libc::MSG_DONTWAIT, std::ptr::null_mut()) };
         0
     }

@@ -1,8 +1,9 @@
 //! Bench `irqs`: interrupts per 100,000 frames while a producer pushes as fast as it can.
 //!
-//! The guest behaves as Linux's driver does (NAPI): an interrupt wakes it, it polls in rounds of 64 frames, posting the
-//! buffers again after each, and only when a round finds fewer does it ask for the next interrupt, look once more, and
-//! sleep. Frames carry a number, so that lost ones are seen: a subject that loses frames is not faster for it.
+//! The guest behaves as Linux's driver does (NAPI): an interrupt wakes it, it polls in rounds of 64 frames,
+//! posting the buffers again after each, and only when a round finds fewer does it ask for the next
+//! interrupt, look once more, and sleep. Frames carry a number, so that lost ones are seen: a subject that
+//! loses frames is not faster for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -1,7 +1,7 @@
 //! Bench `lone-frame`: from sending a frame to an idle worker until the interrupt it raises.
 //!
-//! The pauses between frames are random, so that no timer of a subject can fall into step. The guest takes each frame,
-//! checks it and posts the buffer again before the next is sent.
+//! The pauses between frames are random, so that no timer of a subject can fall into step. The guest takes
+//! each frame, checks it and posts the buffer again before the next is sent.
 
 use std::thread;
 use std::time::{Duration, Instant};

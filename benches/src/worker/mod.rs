@@ -27,13 +27,14 @@ const CHANNEL: usize = 1024;
 
 /// A receive worker on a thread of its own, from a channel into a guest's ring, EVENT_IDX acknowledged.
 trait Worker {
-    /// The name of its thread, as the system knows it.
+    /// The name of its thread, as the system knows it: at most 15 bytes.
     fn thread_name(&self) -> &'static str;
 
     /// Hands it a frame; blocks while [`CHANNEL`] frames are waiting.
     fn send(&self, frame: Vec<u8>) -> Result<()>;
 
-    /// What the guest calls, from a thread of its own, when it has posted buffers and the ring asks for a kick.
+    /// What the guest calls, from a thread of its own, when it has posted buffers and the ring asks for a
+    /// kick.
     fn kick(&self) -> Kick;
 
     /// No more frames come: delivers what it still has, while the guest goes on, and joins the thread.
