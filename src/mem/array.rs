@@ -18,6 +18,13 @@ pub struct GuestArray<'m, T> {
     memory: PhantomData<&'m ()>,
 }
 
+/// No words at all.
+impl<T> Default for GuestArray<'_, T> {
+    fn default() -> Self {
+        Self { first: std::ptr::null_mut(), len: 0, memory: PhantomData }
+    }
+}
+
 impl<'m, T: Word> GuestArray<'m, T> {
     /// The `len` words from `at`.
     ///

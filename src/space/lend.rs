@@ -52,6 +52,12 @@ impl<'s, 'a> Lent<'s, 'a> {
         self.space.pool.lists.get(slot.list..slot.list + slot.len).unwrap_or_default()
     }
 
+    /// Copies a frame into list `index`, for a source that gets its bytes without a system call; returns how many fit.
+    pub fn copy_in(&mut self, index: usize, frame: &[u8]) -> usize {
+        let Some(slot) = self.space.pool.slots.get(index).copied() else { return 0 };
+        self.space.pool.copy_to_list(slot, frame)
+    }
+
     /// How many bytes a frame in list `index` may have.
     #[must_use]
     pub fn room(&self, index: usize) -> usize {

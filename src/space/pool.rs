@@ -193,6 +193,14 @@ impl Pool {
         added
     }
 
+    /// Copies `frame` into the scatter list of `slot`; returns how many bytes fit.
+    pub(super) fn copy_to_list(&self, slot: Slot, frame: &[u8]) -> usize {
+        let mut bytes = Parts { header: &[], frame };
+        let lists = self.lists.iter().skip(slot.list).take(slot.len);
+        // SAFETY: the list was made in this `recv`, of segments that are valid for the turn or of the pool's own scratch.
+        lists.map(|buffer| bytes.copy_to(unsafe { buffer.attach() })).sum()
+    }
+
     /// A buffer of the host's for frames that nobody will see.
     pub(super) fn scratch(&mut self, len: usize) -> GuestBuf {
         self.scratch.resize(len.max(self.scratch.len()), 0);

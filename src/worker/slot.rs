@@ -50,7 +50,7 @@ enum State<M, I> {
 }
 
 struct Running<M, I> {
-    thread: thread::JoinHandle<Option<Outcome<M, I>>>,
+    thread: Handle<M, I>,
     bell: Arc<Bell>,
     waker: Waker,
     counters: Arc<Counters>,
@@ -209,7 +209,7 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
             }
             Err((error, job)) => {
                 if let Some(job) = job {
-                    inner.undo(job);
+                    inner.undo(*job);
                 }
                 Err(SlotError::Spawn(error))
             }
@@ -363,19 +363,18 @@ impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
     }
 }
 
-/// A thread that was not started, and the job it was for.
-type NotSpawned<M, I> = (io::Error, Option<Job<M, I>>);
+/// The worker's thread, or why there is none, with the job it was for.
+type Spawned<M, I> = Result<Handle<M, I>, (io::Error, Option<Box<Job<M, I>>>)>;
+
+type Handle<M, I> = thread::JoinHandle<Option<Outcome<M, I>>>;
 
 /// Starts a thread for the job; if that fails, the job comes back.
-fn spawn<M: GuestMemory + 'static, I: IrqLine + 'static>(
-    name: &str,
-    job: Job<M, I>,
-) -> Result<thread::JoinHandle<Option<Outcome<M, I>>>, NotSpawned<M, I>> {
-    let cell = Arc::new(std::sync::Mutex::new(Some(job)));
-    let take = |cell: &std::sync::Mutex<Option<Job<M, I>>>| {
-        cell.lock().unwrap_or_else(PoisonError::into_inner).take()
-    };
+fn spawn<M: GuestMemory + 'static, I: IrqLine + 'static>(name: &str, job: Job<M, I>) -> Spawned<M, I> {
+    let cell = Arc::new(std::sync::Mutex::new(Some(Box::new(job))));
     let inside = Arc::clone(&cell);
-    let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || take(&inside).map(Job::run));
+    let take =
+        |cell: &std::sync::Mutex<Option<_>>| cell.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let body = move || take(&inside).map(|job: Box<Job<M, I>>| job.run());
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(body);
     spawned.map_err(|error| (error, take(&cell)))
 }

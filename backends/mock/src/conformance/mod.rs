@@ -1,0 +1,24 @@
+//! What every implementation of a boundary trait has to pass, given a closure that makes one.
+//!
+//! Each suite asserts, so a backend's test is a call of it:
+//!
+//! ```
+//! use netrx::Gpa;
+//! use netrx_mock::{MockMemory, conformance};
+//!
+//! conformance::memory(|| {
+//!     let memory = MockMemory::heap(&[4096, 8192]);
+//!     let regions = memory.regions().to_vec();
+//!     (memory, regions)
+//! });
+//! ```
+
+mod hypervisor;
+mod irq;
+mod memory;
+mod source;
+
+pub use hypervisor::hypervisor;
+pub use irq::irq;
+pub use memory::memory;
+pub use source::{Feeder, source};

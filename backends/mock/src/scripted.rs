@@ -1,0 +1,210 @@
+//! A source that does what a script says.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
+use std::time::Instant;
+
+use netrx::{FrameMeta, FrameSource, Placed, Received, RxSpace, SourceError};
+
+/// A source whose frames and troubles come from its [`Script`].
+#[derive(Debug)]
+pub struct ScriptedSource {
+    shared: Arc<Shared>,
+    placing: Placing,
+}
+
+/// What a [`ScriptedSource`] is to do; written from any thread while it runs.
+#[derive(Clone, Debug)]
+pub struct Script {
+    shared: Arc<Shared>,
+}
+
+/// How a source brings its frames into the guest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Placing {
+    /// It has each frame, and copies it.
+    #[default]
+    Copy,
+    /// It reads frames of unknown length into lent buffers, as a socket does.
+    Read {
+        /// The longest frame it may find, in bytes.
+        largest: usize,
+        /// How many frames it reads at once.
+        batch: usize,
+    },
+}
+
+#[derive(Debug)]
+enum Step {
+    Frame(Vec<u8>, FrameMeta),
+    Pause,
+    Close,
+    Fail,
+    Panic,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    steps: VecDeque<Step>,
+    woken: bool,
+    waits: u64,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Shared {
+    fn wake(self: Arc<Self>) {
+        self.lock().woken = true;
+        self.changed.notify_all();
+    }
+}
+
+impl ScriptedSource {
+    /// A source without frames, and its script.
+    #[must_use]
+    pub fn new() -> (Self, Script) {
+        Self::placing(Placing::Copy)
+    }
+
+    /// The same, with the given way of placing frames.
+    #[must_use]
+    pub fn placing(placing: Placing) -> (Self, Script) {
+        let shared = Arc::new(Shared::default());
+        (Self { shared: Arc::clone(&shared), placing }, Script { shared })
+    }
+}
+
+impl Script {
+    /// The next frame, without metadata.
+    pub fn frame(&self, frame: impl Into<Vec<u8>>) {
+        self.frame_with(frame, FrameMeta::PLAIN);
+    }
+
+    /// The next frame, with metadata.
+    pub fn frame_with(&self, frame: impl Into<Vec<u8>>, meta: FrameMeta) {
+        self.push(Step::Frame(frame.into(), meta));
+    }
+
+    /// Says once that there is no frame, though the script goes on.
+    pub fn pause(&self) {
+        self.push(Step::Pause);
+    }
+
+    /// The source closes here.
+    pub fn close(&self) {
+        self.push(Step::Close);
+    }
+
+    /// The source fails here.
+    pub fn fail(&self) {
+        self.push(Step::Fail);
+    }
+
+    /// The source panics here.
+    pub fn panic(&self) {
+        self.push(Step::Panic);
+    }
+
+    /// How many steps are left, frames or not.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.shared.lock().steps.len()
+    }
+
+    /// How many times the source was waited for.
+    #[must_use]
+    pub fn waits(&self) -> u64 {
+        self.shared.lock().waits
+    }
+
+    fn push(&self, step: Step) {
+        self.shared.lock().steps.push_back(step);
+        self.shared.changed.notify_all();
+    }
+}
+
+impl FrameSource for ScriptedSource {
+    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        let mut state = self.shared.lock();
+        loop {
+            let placed = match state.steps.front() {
+                Some(Step::Frame(frame, meta)) if self.placing == Placing::Copy => space.put(frame, *meta),
+                Some(Step::Frame(..)) => return Ok(read(&mut state.steps, space, self.placing)),
+                None => return Ok(Received::Empty),
+                Some(_) => return trouble(state),
+            };
+            if placed == Placed::NoRoom {
+                return Ok(Received::More);
+            }
+            state.steps.pop_front();
+        }
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
+        let mut state = self.shared.lock();
+        state.waits += 1;
+        while state.steps.is_empty() && !state.woken {
+            let Some(until) = until else {
+                state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.woken = false;
+        Ok(())
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::from(Arc::clone(&self.shared))
+    }
+}
+
+/// Takes a step that is no frame.
+fn trouble(mut state: MutexGuard<'_, State>) -> Result<Received, SourceError> {
+    match state.steps.pop_front() {
+        Some(Step::Close) => Ok(Received::Closed),
+        Some(Step::Fail) => Err(SourceError::Other("the script says so".into())),
+        Some(Step::Panic) => {
+            drop(state);
+            std::panic::panic_any("the script says so")
+        }
+        Some(Step::Pause | Step::Frame(..)) | None => Ok(Received::Empty),
+    }
+}
+
+/// Reads frames into lent buffers, one batch, cutting and peeking as a datagram socket does.
+fn read(steps: &mut VecDeque<Step>, space: &mut RxSpace<'_>, placing: Placing) -> Received {
+    let Placing::Read { largest, batch } = placing else { return Received::More };
+    let Some(mut lent) = space.lend(largest, batch) else { return Received::More };
+    if lent.must_peek()
+        && let Some(Step::Frame(frame, _)) = steps.front()
+        && frame.len() > lent.room(0)
+    {
+        if matches!(lent.too_long(frame.len()), Placed::Dropped(_)) {
+            steps.pop_front();
+        }
+        return Received::More;
+    }
+    let readable = steps.iter().take_while(|step| matches!(step, Step::Frame(..))).count();
+    for index in 0..lent.frames().min(readable) {
+        let Some(Step::Frame(frame, meta)) = steps.pop_front() else { break };
+        let whole = lent.copy_in(index, &frame) == frame.len();
+        let _ = if whole { lent.fill(frame.len(), meta) } else { lent.cut() };
+    }
+    Received::More
+}

@@ -1,0 +1,44 @@
+//! `cargo xtask fuzz`: runs cargo-fuzz targets for a given time.
+
+use anyhow::{Result, bail, ensure};
+
+use crate::cli::FuzzArgs;
+use crate::components::Component;
+use crate::{process, tree};
+
+/// The task, asked for by hand: gets the tools first.
+pub(crate) fn task(args: &FuzzArgs) -> Result<()> {
+    if args.list {
+        targets().iter().for_each(|target| println!("{target}"));
+        return Ok(());
+    }
+    for component in [Component::Nightly, Component::CargoFuzz, Component::CxxCompiler] {
+        component.provide()?;
+    }
+    match &args.target {
+        Some(target) if !targets().contains(target) => {
+            bail!("no fuzz target {target}; there are: {:?}", targets())
+        }
+        Some(target) => one(target, args.seconds),
+        None => all(args.seconds),
+    }
+}
+
+/// Runs every target for so many seconds each.
+pub(crate) fn all(seconds: u32) -> Result<()> {
+    let targets = targets();
+    ensure!(!targets.is_empty(), "no targets in fuzz/fuzz_targets");
+    targets.iter().try_for_each(|target| one(target, seconds))
+}
+
+fn one(target: &str, seconds: u32) -> Result<()> {
+    let limit = format!("-max_total_time={seconds}");
+    process::stream(process::cargo().args(["+nightly", "fuzz", "run", target, "--", &limit]))
+}
+
+/// The files of `fuzz/fuzz_targets`, by name.
+fn targets() -> Vec<String> {
+    let files = tree::entries(&tree::root().join("fuzz/fuzz_targets"));
+    let rust = files.iter().filter(|path| tree::has_extension(path, "rs"));
+    rust.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect()
+}

@@ -1,0 +1,185 @@
+//! The test suites, as data: adding a suite is adding an entry.
+
+use crate::components::Component;
+
+/// One row of the closing table.
+#[derive(Debug)]
+pub(crate) struct Suite {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// Without these the suite is SKIPPED.
+    pub(crate) needs: &'static [Component],
+    /// All of them must pass.
+    pub(crate) steps: &'static [Step],
+}
+
+/// Something a suite does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    Cargo(Cargo),
+    /// The first with nextest where it is or can be had, else the second.
+    Nextest(Cargo, Cargo),
+    /// Every fuzz target for as long as `--seconds-fuzz` says.
+    Fuzz,
+    /// Clippy for every foreign target.
+    Cross,
+}
+
+/// One run of cargo.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cargo {
+    pub(crate) args: &'static [&'static str],
+    pub(crate) env: &'static [(&'static str, &'static str)],
+    /// A target folder of its own, under the common one, for flags that would rebuild everything.
+    pub(crate) target: Option<&'static str>,
+}
+
+const fn cargo(args: &'static [&'static str]) -> Cargo {
+    Cargo { args, env: &[], target: None }
+}
+
+const fn step(args: &'static [&'static str]) -> Step {
+    Step::Cargo(cargo(args))
+}
+
+/// In the order in which they run: quick and telling ones first.
+#[rustfmt::skip]
+pub(crate) const SUITES: &[Suite] = &[
+    Suite {
+        name: "format",
+        about: "the code is formatted",
+        needs: &[],
+        steps: &[step(&["fmt", "--all", "--check"])],
+    },
+    Suite {
+        // The feature `libkqueue` links a system library; the suite `kqueue` lints it.
+        name: "lint",
+        about: "clippy finds nothing, in any target, with all features",
+        needs: &[],
+        steps: &[
+            step(&["clippy", "--workspace", "--exclude", "netrx-socketpair", "--all-targets", "--all-features",
+                   "--", "-D", "warnings"]),
+            step(&["clippy", "-p", "netrx-socketpair", "--all-targets", "--", "-D", "warnings"]),
+        ],
+    },
+    Suite {
+        name: "docs",
+        about: "the documentation builds without a warning",
+        needs: &[],
+        steps: &[Step::Cargo(Cargo {
+            args: &["doc", "--workspace", "--no-deps"],
+            env: &[("RUSTDOCFLAGS", "-D warnings")],
+            target: None,
+        })],
+    },
+    Suite {
+        name: "workspace",
+        about: "unit, integration, property and conformance tests of every crate",
+        needs: &[],
+        steps: &[Step::Nextest(
+            cargo(&["nextest", "run", "--workspace"]),
+            cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--examples"]),
+        )],
+    },
+    Suite {
+        name: "doctest",
+        about: "the examples in the documentation and the README",
+        needs: &[],
+        steps: &[step(&["test", "--workspace", "--doc"])],
+    },
+    Suite {
+        name: "features",
+        about: "what the features vm-memory and mockall add",
+        needs: &[],
+        steps: &[step(&["test", "-p", "netrx", "--features", "vm-memory,mockall"])],
+    },
+    Suite {
+        name: "loom",
+        about: "every interleaving of the orderings that must not lose a wake-up",
+        needs: &[],
+        steps: &[Step::Cargo(Cargo {
+            args: &["test", "--release", "-p", "netrx-loom"],
+            env: &[("RUSTFLAGS", "--cfg loom")],
+            target: Some("loom"),
+        })],
+    },
+    Suite {
+        name: "stress",
+        about: "the long tests: millions of frames, a thousand restarts",
+        needs: &[],
+        steps: &[step(&["test", "--release", "--workspace", "--test", "stress", "--", "--ignored"])],
+    },
+    Suite {
+        name: "kqueue",
+        about: "the kqueue code path, run on Linux against libkqueue",
+        needs: &[Component::Libkqueue],
+        steps: &[
+            step(&["clippy", "-p", "netrx-socketpair", "--all-targets", "--features", "libkqueue",
+                   "--", "-D", "warnings"]),
+            step(&["test", "-p", "netrx-socketpair", "--features", "libkqueue"]),
+        ],
+    },
+    Suite {
+        name: "fuzz",
+        about: "a smoke run of every fuzz target",
+        needs: &[Component::Nightly, Component::CargoFuzz, Component::CxxCompiler],
+        steps: &[Step::Fuzz],
+    },
+    Suite {
+        name: "cross",
+        about: "clippy for macOS and FreeBSD",
+        needs: &[Component::CrossStd],
+        steps: &[Step::Cross],
+    },
+    Suite {
+        name: "example",
+        about: "the main job: a capture goes through a mock machine, nothing lost",
+        needs: &[],
+        steps: &[step(&["run", "--release", "--example", "inject", "--", "--frames", "20000", "--json"])],
+    },
+];
+
+/// The names of all suites, in order.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    SUITES.iter().map(|suite| suite.name)
+}
+
+/// The named suites in the table's order; all when none is named.
+pub(crate) fn select(only: &[String]) -> impl Iterator<Item = &'static Suite> {
+    SUITES.iter().filter(move |suite| only.is_empty() || only.iter().any(|name| name == suite.name))
+}
+
+/// The suites and their needs, for people.
+pub(crate) fn listing() -> String {
+    let line = |suite: &Suite| {
+        let needs: Vec<_> = suite.needs.iter().map(|component| component.name()).collect();
+        let needs = if needs.is_empty() { String::new() } else { format!(" (needs {})", needs.join(", ")) };
+        format!("{:<10} {}{needs}\n", suite.name, suite.about)
+    };
+    SUITES.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_suite_does_something() {
+        assert_eq!(names().collect::<HashSet<_>>().len(), SUITES.len());
+        assert!(SUITES.iter().all(|suite| !suite.steps.is_empty()));
+    }
+
+    #[test]
+    fn selection_keeps_the_order_of_the_table() {
+        let only = ["docs".to_owned(), "format".to_owned()];
+        assert_eq!(select(&only).map(|suite| suite.name).collect::<Vec<_>>(), ["format", "docs"]);
+        assert_eq!(select(&[]).count(), SUITES.len());
+    }
+
+    #[test]
+    fn the_listing_names_needs() {
+        assert!(listing().contains("libkqueue (needs libkqueue)\n"));
+    }
+}
