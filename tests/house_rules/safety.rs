@@ -10,6 +10,8 @@ const ISLANDS: &[(&str, &str)] = &[
     ("src/ring/pool.rs",       "buffers lent to the kernel"),
     ("backends/*/src/sys.rs",  "calls into the operating system"),
     ("backends/*/src/sys/",    "calls into the operating system"),
+    ("tests/loom/src/ram.rs",  "guest memory of the models"),
+    ("tests/allocations.rs",   "counting allocator"),
     ("benches/",               "counting allocators and floors to measure against"),
 ];
 
