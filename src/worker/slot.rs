@@ -45,8 +45,8 @@ struct Inner<M, I> {
 enum State<M, I> {
     Idle,
     Running(Running<M, I>),
-    /// Somebody joins the worker.
-    Stopping,
+    /// Somebody joins the worker, whose thread this is.
+    Stopping(thread::ThreadId),
 }
 
 struct Running<M, I> {
@@ -220,7 +220,7 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
     pub fn kick(&self) {
         let bell = match &self.lock().state {
             State::Running(running) => Arc::clone(&running.bell),
-            State::Idle | State::Stopping => return,
+            State::Idle | State::Stopping(_) => return,
         };
         bell.kick();
     }
@@ -229,7 +229,7 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
     pub fn stats(&self) -> Option<Stats> {
         match &self.lock().state {
             State::Running(running) => Some(running.counters.snapshot()),
-            State::Idle | State::Stopping => None,
+            State::Idle | State::Stopping(_) => None,
         }
     }
 
@@ -263,17 +263,20 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
     /// Ends the worker and waits for it. Whoever comes second waits for the first.
     fn join(&self) -> Result<Option<Outcome<M, I>>, SlotError> {
         let mut inner = self.lock();
-        while matches!(inner.state, State::Stopping) {
-            inner = self.settled.wait(inner).unwrap_or_else(PoisonError::into_inner);
-        }
-        let running = match &inner.state {
-            State::Running(running) if running.thread.thread().id() == thread::current().id() => {
-                running.bell.stop();
+        let me = thread::current().id();
+        while let State::Stopping(worker) = inner.state {
+            if worker == me {
                 return Err(SlotError::OwnThread);
             }
-            State::Running(_) => std::mem::replace(&mut inner.state, State::Stopping),
-            State::Idle | State::Stopping => return Ok(None),
-        };
+            inner = self.settled.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        let State::Running(running) = &inner.state else { return Ok(None) };
+        let worker = running.thread.thread().id();
+        if worker == me {
+            running.bell.stop();
+            return Err(SlotError::OwnThread);
+        }
+        let running = std::mem::replace(&mut inner.state, State::Stopping(worker));
         drop(inner);
         let State::Running(Running { thread, bell, waker, .. }) = running else { return Ok(None) };
         bell.stop();
