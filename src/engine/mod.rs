@@ -149,11 +149,21 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
     ///
     /// Returns where the ring stands, and the parts.
     pub fn finish(mut self) -> Finished<M, I> {
+        self.wind_down();
+        self.take_apart()
+    }
+
+    /// Does all that is left to do, before [`take_apart`](Self::take_apart).
+    pub(crate) fn wind_down(&mut self) {
         if self.broken.is_none()
             && let Ok(mut turn) = self.turn_at_end()
         {
             turn.finish();
         }
+    }
+
+    /// Where the ring stands, and the parts.
+    pub(crate) fn take_apart(self) -> Finished<M, I> {
         Finished {
             cursor: self.ring.cursor(),
             stats: self.counters.snapshot(),

@@ -88,6 +88,8 @@ impl<I: IrqLine> Turn<'_, I> {
             self.moderator.settled();
             return Ok(());
         }
+        // Owed until it is raised, whether the line fails or panics.
+        self.moderator.force();
         match self.irq.raise() {
             Ok(()) => {
                 self.counters.irq_raised();
@@ -96,7 +98,6 @@ impl<I: IrqLine> Turn<'_, I> {
             }
             Err(error) => {
                 self.counters.irq_failed();
-                self.moderator.force();
                 Err(error.into())
             }
         }

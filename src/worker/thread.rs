@@ -65,20 +65,25 @@ pub enum End {
 impl<M: GuestMemory, I: IrqLine> Job<M, I> {
     /// Runs until there is a reason to end, and lets nothing write to the guest after that.
     pub(super) fn run(mut self) -> Outcome<M, I> {
-        let end = catch_unwind(AssertUnwindSafe(|| self.work()))
-            .unwrap_or_else(|panic| End::Panicked(message(&*panic)));
+        let worked = guarded(|| self.work());
+        let wound_down = guarded(|| self.engine.wind_down());
+        let end = match (worked, wound_down) {
+            (Err(panic), _) | (Ok(End::Stopped | End::Closed), Err(panic)) => End::Panicked(panic),
+            (Ok(end), _) => end,
+        };
         tracing::debug!(?end, "receive worker ends");
         self.end(end)
     }
 
-    /// Takes the parts apart.
-    pub(super) fn end(mut self, end: End) -> Outcome<M, I> {
-        let Finished { cursor, stats, memory, irq } = self.engine.finish();
+    /// Tells why it ends, and takes the parts apart.
+    fn end(mut self, end: End) -> Outcome<M, I> {
+        let Finished { cursor, stats, memory, irq } = self.engine.take_apart();
         stats.trace();
         if let Some(hook) = &mut self.on_end
             && !matches!(end, End::Stopped)
+            && let Err(panic) = guarded(|| hook(&end))
         {
-            hook(&end);
+            tracing::error!(panic, "the hook for the worker's end panicked");
         }
         let report = Report { end, cursor, stats };
         Outcome { memory, irq, source: self.source, rank: self.rank, on_end: self.on_end, report }
@@ -106,6 +111,11 @@ impl<M: GuestMemory, I: IrqLine> Job<M, I> {
         }
         End::Stopped
     }
+}
+
+/// Calls what is not ours and may panic; what it said then.
+fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| message(&*panic))
 }
 
 /// What a panic said.
