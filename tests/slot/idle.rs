@@ -1,0 +1,68 @@
+//! What a worker costs that has nothing to do: nothing.
+
+use std::time::Duration;
+
+use netrx::Features;
+
+use super::{Rig, Tested, eventually};
+
+/// How long a worker is watched.
+const WATCHED: Duration = Duration::from_millis(300);
+
+/// How often the thread of that name was put to sleep so far. `None` where the system does not tell.
+fn switches(name: &str) -> Option<u64> {
+    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
+    let status = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("status")).ok();
+    let mut found = tasks.flatten().filter_map(status);
+    let mine = found
+        .find(|status| status.lines().next().and_then(|line| line.split_whitespace().nth(1)) == Some(name))?;
+    let line = mine.lines().find(|line| line.starts_with("voluntary_ctxt_switches"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Waits until the thread sleeps, then watches that it goes on sleeping.
+fn sleeps_on(rig: &Rig, name: &str) {
+    let mut before = None;
+    eventually("the worker comes to rest", || {
+        let now = (rig.script.waits(), switches(name));
+        std::thread::sleep(Duration::from_millis(20));
+        before.replace(now) == Some(now)
+    });
+    std::thread::sleep(WATCHED);
+    assert_eq!(Some((rig.script.waits(), switches(name))), before, "it woke for nothing");
+    assert!(cfg!(not(target_os = "linux")) || switches(name).is_some(), "the thread has the slot's name");
+}
+
+/// A fresh rig whose worker's thread has a name of its own, of at most 15 bytes.
+fn named(name: &str) -> Result<Rig, Box<dyn std::error::Error>> {
+    let rig = Rig::new(Features::VERSION_1 | Features::EVENT_IDX)?;
+    Ok(rig.renamed(name))
+}
+
+/// No frames: it sleeps in the source's wait, once.
+#[test]
+fn an_idle_worker_does_not_wake() -> Tested {
+    let rig = named("netrx-idle")?;
+    rig.slot.driver_ok(rig.config())?;
+    sleeps_on(&rig, "netrx-idle");
+    assert_eq!(rig.script.waits(), 1);
+    Ok(())
+}
+
+/// Frames and no room: it sleeps on its bell, and does not look at the source, readable as that is.
+#[test]
+fn a_worker_with_a_full_source_and_a_full_ring_does_not_wake() -> Tested {
+    let mut rig = named("netrx-starved")?;
+    (0..40).for_each(|_| rig.script.frame(*b"more than there is room for"));
+    rig.slot.driver_ok(rig.config())?;
+    eventually("the ring is full", || rig.script.left() == 24);
+    sleeps_on(&rig, "netrx-starved");
+    assert_eq!(rig.script.left(), 24, "what has no room stays in the source");
+    for _ in 0..2 {
+        assert_eq!(rig.frames(16)?.len(), 16);
+        assert!(rig.driver.post(16).kick, "the device asked for a kick");
+        rig.slot.kick();
+    }
+    assert_eq!(rig.frames(8)?.len(), 8);
+    Ok(())
+}
