@@ -13,6 +13,7 @@
 mod areas;
 mod chain;
 mod config;
+mod lane;
 mod pool;
 mod split;
 mod turn;
@@ -47,6 +48,15 @@ pub(crate) struct Want {
     pub(crate) bytes: usize,
 }
 
+/// What a burst came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Burst {
+    /// Frames placed: the first ones of the burst.
+    pub(crate) frames: usize,
+    /// Their bytes.
+    pub(crate) bytes: usize,
+}
+
 /// What was popped, used and given back since the ring began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ledger {
@@ -73,9 +83,13 @@ pub(crate) trait Ring {
     /// Opens the lane for at most `frames` frames; it stays shut while the pool has free chains, which come first.
     fn open_lane(&mut self, frames: usize);
 
-    /// Pops the next chain of the lane, copies header and frame into it and stages it, if it is one buffer in known
-    /// memory with room for both. `false` changes nothing, and leaves the frame to the pool.
+    /// Pops the next chain of the lane, copies header and frame into it and stages it, if the frame is long enough and
+    /// the chain is one buffer in known memory with room for both. `false` changes nothing, and leaves the frame to the
+    /// pool.
     fn place(&mut self, header: &NetHeader, header_len: usize, frame: &[u8]) -> bool;
+
+    /// Places frames from the first on, until one is declined or the lane is at its end.
+    fn place_burst<F: AsRef<[u8]>>(&mut self, header: &NetHeader, header_len: usize, frames: &[F]) -> Burst;
 
     /// Shuts the lane, as must be done before anything else but placing; returns how many frames it took.
     fn close_lane(&mut self) -> usize;
