@@ -179,6 +179,10 @@ fn add_runs<'m, M: GuestMemory + ?Sized>(
     memory: &mut Translator<'m, M>,
     mut add: impl FnMut(Gpa, crate::mem::GuestSlice<'m>),
 ) -> Result<(), ChainFault> {
+    if let Some(run) = memory.remembered().get(buffer.at, buffer.len) {
+        add(buffer.at, run);
+        return Ok(());
+    }
     let len = u64::from(buffer.len);
     let end = buffer.at.checked_add(len).ok_or(MemoryError::Overflow { at: buffer.at, len })?;
     let mut at = buffer.at;

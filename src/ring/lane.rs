@@ -4,10 +4,11 @@
 //! the pool: it is checked, filled and staged in one step, with every check that the walk would make. Whatever is not
 //! of that kind the lane declines without a trace, and the walk judges it.
 
+use super::Burst;
 use super::areas::Areas;
 use super::split::Batch;
-use crate::mem::Region;
-use crate::spec::NetHeader;
+use crate::mem::{GuestSlice, Region};
+use crate::spec::{MIN_FRAME, NetHeader};
 
 /// Available chains into which frames may be placed without the pool: the turn's own part of the cursor.
 ///
@@ -21,9 +22,6 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// How far a lane goes before it is settled: a batch, within which the budget is not looked at.
-    pub(super) const LEN: u16 = 32;
-
     /// Where the next chain is popped, and where its used entry goes.
     #[inline(always)]
     pub(super) fn positions(&self) -> (usize, usize) {
@@ -36,35 +34,79 @@ impl Lane {
     }
 }
 
-/// All that placing a frame looks at, gathered so that a burst of frames can keep it at hand.
-pub(super) struct Placer<'p, 't> {
-    pub(super) areas: Areas<'t>,
-    /// Where buffers are expected: the region of the last one that was looked up.
-    pub(super) region: Region<'t>,
-    pub(super) heads: Batch<'p>,
-    pub(super) header: NetHeader,
-    pub(super) header_len: usize,
+/// A buffer that was popped for a frame.
+#[derive(Clone, Copy)]
+struct Spot<'t> {
+    buffer: GuestSlice<'t>,
+    id: u32,
 }
 
-impl Placer<'_, '_> {
-    /// Fills the chain at `position` with header and frame and stages it as used entry `used`, if it is a buffer of the
-    /// expected kind.
+/// The buffers popped for a burst, found before the first of them is filled: their cache misses overlap that way.
+pub(super) struct Spots<'t, const N: usize> {
+    spots: [Spot<'t>; N],
+    found: usize,
+}
+
+impl<'t, const N: usize> Spots<'t, N> {
+    /// Finds buffers for up to `count` frames, but no more than `N`, from `position` on, and stops at the first chain that is not one.
+    ///
+    /// `region` is where buffers are expected: that of the last one that was looked up.
     #[inline(always)]
-    pub(super) fn place(&mut self, position: usize, used: usize, frame: &[u8]) -> bool {
-        // What is read here is used here or not at all: the walk reads everything anew.
-        let id = usize::from(self.areas.avail_entry(position));
-        let now = self.heads.now();
-        let Some(epoch) = self.heads.untaken(id) else { return false };
-        let descriptor = self.areas.descriptor(id);
-        if !descriptor.is_single() {
-            return false;
+    pub(super) fn find(
+        areas: &Areas<'t>,
+        region: Region<'t>,
+        heads: &mut Batch<'_>,
+        position: usize,
+        count: usize,
+    ) -> Self {
+        let nowhere = Spot { buffer: GuestSlice::EMPTY, id: 0 };
+        let mut spots = Self { spots: [nowhere; N], found: 0 };
+        for (step, spot) in spots.spots.iter_mut().take(count).enumerate() {
+            // What is read here is used here or not at all: the walk reads everything anew.
+            let id = areas.avail_entry(position + step);
+            let now = heads.now();
+            let Some(epoch) = heads.free(id) else { break };
+            let descriptor = areas.descriptor(usize::from(id));
+            if !descriptor.is_single() {
+                break;
+            }
+            let Some(buffer) = region.get(descriptor.at, descriptor.len) else { break };
+            *epoch = now;
+            *spot = Spot { buffer, id: u32::from(id) };
+            spots.found += 1;
         }
-        let Some(buffer) = self.region.get(descriptor.at, descriptor.len) else { return false };
-        if !buffer.copy_headed(self.header.bytes(), self.header_len, frame) {
-            return false;
+        spots
+    }
+
+    /// Fills the buffers with frames, from the first on, and stages each as a used entry from `used` on; stops at a frame
+    /// that does not fit its buffer.
+    #[inline(always)]
+    pub(super) fn fill<F: AsRef<[u8]>>(
+        &self,
+        areas: &Areas<'t>,
+        used: usize,
+        header: &NetHeader,
+        header_len: usize,
+        frames: &[F],
+    ) -> Burst {
+        let mut burst = Burst::default();
+        for (spot, frame) in self.spots.iter().take(self.found).zip(frames) {
+            let frame = frame.as_ref();
+            if frame.len() < MIN_FRAME || !spot.buffer.copy_headed(header.bytes(), header_len, frame) {
+                break;
+            }
+            areas.write_used(used + burst.frames, spot.id, (header_len + frame.len()) as u32);
+            burst.frames += 1;
+            burst.bytes += frame.len();
         }
-        *epoch = now;
-        self.areas.write_used(used, id as u32, (self.header_len + frame.len()) as u32);
-        true
+        burst
+    }
+
+    /// Gives back the buffers that were not filled.
+    #[inline(always)]
+    pub(super) fn release(&self, filled: usize, heads: &mut Batch<'_>) {
+        for spot in self.spots.iter().take(self.found).skip(filled) {
+            heads.release(spot.id as u16);
+        }
     }
 }

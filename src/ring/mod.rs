@@ -39,6 +39,9 @@ pub struct Cursor {
     pub next_used: u16,
 }
 
+/// How many frames are placed before their budget is looked at.
+pub(crate) const BATCH: usize = 32;
+
 /// How much to pop.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Want {
@@ -83,13 +86,15 @@ pub(crate) trait Ring {
     /// Opens the lane for at most `frames` frames; it stays shut while the pool has free chains, which come first.
     fn open_lane(&mut self, frames: usize);
 
-    /// Pops the next chain of the lane, copies header and frame into it and stages it, if the frame is long enough and
-    /// the chain is one buffer in known memory with room for both. `false` changes nothing, and leaves the frame to the
-    /// pool.
-    fn place(&mut self, header: &NetHeader, header_len: usize, frame: &[u8]) -> bool;
-
-    /// Places frames from the first on, until one is declined or the lane is at its end.
-    fn place_burst<F: AsRef<[u8]>>(&mut self, header: &NetHeader, header_len: usize, frames: &[F]) -> Burst;
+    /// Copies header and frame, for frame after frame, into the next chain of the lane and stages it, as long as the
+    /// frame is long enough and the chain is one buffer in known memory with room for both. What is declined is left as
+    /// it was, for the pool. At most `N` frames are looked at.
+    fn place<F: AsRef<[u8]>, const N: usize>(
+        &mut self,
+        header: &NetHeader,
+        header_len: usize,
+        frames: &[F],
+    ) -> Burst;
 
     /// Shuts the lane, as must be done before anything else but placing; returns how many frames it took.
     fn close_lane(&mut self) -> usize;

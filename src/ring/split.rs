@@ -94,9 +94,7 @@ impl Heads {
 
     /// The chain of a head is in the pool; `false` if it is outside of the table or taken.
     pub(super) fn hold(&mut self, head: u16) -> bool {
-        let now = self.now;
-        let untaken = self.epochs.get_mut(usize::from(head)).filter(|epoch| **epoch < now);
-        untaken.map(|epoch| *epoch = HELD).is_some()
+        self.batch().free(head).map(|epoch| *epoch = HELD).is_some()
     }
 
     /// Whether the table has such a head.
@@ -106,18 +104,13 @@ impl Heads {
 
     /// The chain of a held head is completed.
     pub(super) fn complete(&mut self, head: u16) {
-        self.set(head, self.now);
+        let now = self.now;
+        self.batch().set(head, now);
     }
 
     /// A held head is available again.
     pub(super) fn release(&mut self, head: u16) {
-        self.set(head, 0);
-    }
-
-    fn set(&mut self, head: u16, to: u32) {
-        if let Some(epoch) = self.epochs.get_mut(usize::from(head)) {
-            *epoch = to;
-        }
+        self.batch().release(head);
     }
 
     /// The driver can see all that was completed: those heads are free to come again.
@@ -137,17 +130,29 @@ pub(super) struct Batch<'h> {
 }
 
 impl Batch<'_> {
-    /// The place of a head that may be popped, to be given the [time](Self::now) when it is completed; `None` if it is
-    /// outside of the table or taken.
+    /// The place of a head that the table has and that may be popped; completed by being given [`now`](Self::now).
     #[inline(always)]
-    pub(super) fn untaken(&mut self, head: usize) -> Option<&mut u32> {
+    pub(super) fn free(&mut self, head: u16) -> Option<&mut u32> {
         let now = self.now;
-        self.epochs.get_mut(head).filter(|epoch| **epoch < now)
+        self.epochs.get_mut(usize::from(head)).filter(|epoch| **epoch < now)
     }
 
     #[inline(always)]
     pub(super) fn now(&self) -> u32 {
         self.now
+    }
+
+    /// The head was popped in vain.
+    #[inline(always)]
+    pub(super) fn release(&mut self, head: u16) {
+        self.set(head, 0);
+    }
+
+    #[inline(always)]
+    fn set(&mut self, head: u16, to: u32) {
+        if let Some(epoch) = self.epochs.get_mut(usize::from(head)) {
+            *epoch = to;
+        }
     }
 }
 
@@ -183,9 +188,8 @@ mod tests {
         assert!(heads.hold(1));
     }
 
-    fn complete(heads: &mut Heads, head: usize) -> bool {
-        let mut batch = heads.batch();
-        let now = batch.now();
-        batch.untaken(head).map(|epoch| *epoch = now).is_some()
+    fn complete(heads: &mut Heads, head: u16) -> bool {
+        let now = heads.now;
+        heads.batch().free(head).map(|epoch| *epoch = now).is_some()
     }
 }

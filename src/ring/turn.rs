@@ -2,11 +2,11 @@
 
 use super::areas::Areas;
 use super::chain::{ChainFault, Popped, Walk};
-use super::lane::{Lane, Placer};
-use super::{Burst, Cursor, Ledger, Pool, Ring, RingError, SplitRing, Want};
+use super::lane::{Lane, Spots};
+use super::{BATCH, Burst, Cursor, Ledger, Pool, Ring, RingError, SplitRing, Want};
 use crate::mem::{GuestMemory, Translator};
+use crate::spec::NetHeader;
 use crate::spec::ring::{AVAIL_NO_INTERRUPT, USED_NO_NOTIFY, crosses};
-use crate::spec::{MIN_FRAME, NetHeader};
 use crate::sync::{Ordering, fence};
 
 /// A split ring whose words and buffers are mapped.
@@ -30,12 +30,6 @@ impl<'t> SplitTurn<'t> {
     /// The pool, to look at its loan.
     pub(crate) fn loan(&self) -> &Pool {
         &self.ring.pool
-    }
-
-    #[inline(always)]
-    fn placer(&mut self, header: &NetHeader, header_len: usize) -> Placer<'_, 't> {
-        let region = self.memory.remembered();
-        Placer { areas: self.areas, region, heads: self.ring.heads.batch(), header: *header, header_len }
     }
 
     /// Looks at the driver's index, and checks that it makes sense.
@@ -114,8 +108,8 @@ impl Ring for SplitTurn<'_> {
     fn open_lane(&mut self, frames: usize) {
         let Cursor { next_avail, next_used } = self.ring.cursor;
         let open = self.ring.pool.free() == 0 && !self.logged;
-        let available = self.ring.seen.wrapping_sub(next_avail).min(Lane::LEN);
-        let len = if open { usize::from(available).min(frames) as u16 } else { 0 };
+        let available = usize::from(self.ring.seen.wrapping_sub(next_avail));
+        let len = if open { available.min(frames).min(BATCH) as u16 } else { 0 };
         self.lane = Lane {
             begin: next_avail,
             next: next_avail,
@@ -134,30 +128,18 @@ impl Ring for SplitTurn<'_> {
     }
 
     #[inline(always)]
-    fn place(&mut self, header: &NetHeader, header_len: usize, frame: &[u8]) -> bool {
-        if self.lane.left() == 0 || frame.len() < MIN_FRAME {
-            return false;
-        }
+    fn place<F: AsRef<[u8]>, const N: usize>(
+        &mut self,
+        header: &NetHeader,
+        header_len: usize,
+        frames: &[F],
+    ) -> Burst {
         let (position, used) = self.lane.positions();
-        let placed = self.placer(header, header_len).place(position, used, frame);
-        self.lane.next = self.lane.next.wrapping_add(u16::from(placed));
-        placed
-    }
-
-    fn place_burst<F: AsRef<[u8]>>(&mut self, header: &NetHeader, header_len: usize, frames: &[F]) -> Burst {
-        let (position, used) = self.lane.positions();
-        let frames = frames.get(..self.lane.left()).unwrap_or(frames);
-        let mut placer = self.placer(header, header_len);
-        let mut burst = Burst::default();
-        for frame in frames {
-            let frame = frame.as_ref();
-            let step = burst.frames;
-            if frame.len() < MIN_FRAME || !placer.place(position + step, used + step, frame) {
-                break;
-            }
-            burst.frames += 1;
-            burst.bytes += frame.len();
-        }
+        let count = frames.len().min(self.lane.left());
+        let mut heads = self.ring.heads.batch();
+        let spots = Spots::<N>::find(&self.areas, self.memory.remembered(), &mut heads, position, count);
+        let burst = spots.fill(&self.areas, used, header, header_len, frames);
+        spots.release(burst.frames, &mut heads);
         self.lane.next = self.lane.next.wrapping_add(burst.frames as u16);
         burst
     }
