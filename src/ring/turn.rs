@@ -3,7 +3,7 @@
 use super::areas::Areas;
 use super::chain::{ChainFault, Popped, Walk};
 use super::lane::{Lane, Spots};
-use super::{BATCH, Burst, Cursor, Ledger, Pool, Ring, RingError, SplitRing, Want};
+use super::{BATCH, Burst, Cursor, Ledger, Pool, Ring, RingConfig, RingError, SplitRing, Want};
 use crate::mem::{GuestMemory, Translator};
 use crate::spec::NetHeader;
 use crate::spec::ring::{AVAIL_NO_INTERRUPT, USED_NO_NOTIFY, crosses};
@@ -184,6 +184,11 @@ impl Ring for SplitTurn<'_> {
         let ring = &mut *self.ring;
         let staged = ring.cursor.next_used.wrapping_sub(ring.published);
         if staged > 0 {
+            if self.logged {
+                Areas::for_each_used(&ring.config, ring.published, staged, |at, len| {
+                    self.memory.mark_written(at, len)
+                });
+            }
             ring.published = ring.cursor.next_used;
             ring.ledger.entries += u64::from(staged);
             ring.heads.published();
@@ -208,6 +213,11 @@ impl Ring for SplitTurn<'_> {
 
     fn arm(&mut self) -> bool {
         let next_avail = self.ring.cursor.next_avail;
+        if self.logged {
+            let RingConfig { used, size, .. } = self.ring.config;
+            self.memory.mark_written(used, 2);
+            self.memory.mark_written(Areas::avail_event_at(used, size), 2);
+        }
         if self.ring.event_idx {
             self.areas.set_avail_event(next_avail);
         } else {
