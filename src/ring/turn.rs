@@ -186,7 +186,7 @@ impl Ring for SplitTurn<'_> {
         if staged > 0 {
             if self.logged {
                 Areas::for_each_used(&ring.config, ring.published, staged, |at, len| {
-                    self.memory.mark_written(at, len)
+                    self.memory.mark_written(at, len);
                 });
             }
             ring.published = ring.cursor.next_used;
