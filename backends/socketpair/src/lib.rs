@@ -13,17 +13,6 @@
 //!    `recvmmsg` (Linux, FreeBSD, NetBSD), one a call elsewhere (macOS, OpenBSD).
 //! 4. While the guest has no room the frames stay in the socket, whose own buffer blocks or refuses the sender.
 //!
-//! ```no_run
-//! use netrx_socketpair::SocketSource;
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let (source, far) = SocketSource::pair(1514)?; // the source is to be offered to an `RxWorkerSlot`
-//! far.send(&[0; 60])?;
-//! # drop(source);
-//! # Ok(())
-//! # }
-//! ```
-//!
 //! # What is a frame
 //! One datagram is one frame, and is plain: the socket carries no metadata. One that is longer than the buffers it was
 //! read into is dropped and counted as too long; under mergeable buffers that are nearly used up its length is asked
