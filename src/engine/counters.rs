@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::ring::Ledger;
 use crate::space::{DropReason, Tally};
 
 macro_rules! ledger {
@@ -64,30 +65,20 @@ ledger! {
 }
 
 impl Counters {
-    pub(super) fn add_tally(&self, tally: &Tally) {
+    /// Enters what a batch came to.
+    pub(super) fn enter(&self, tally: &Tally, ledger: &Ledger) {
         add(&self.frames_taken, tally.taken());
         add(&self.frames_delivered, tally.frames);
         add(&self.bytes_delivered, tally.bytes);
         for (counter, dropped) in self.dropped.iter().zip(tally.dropped) {
             add(counter, dropped);
         }
-    }
-
-    pub(super) fn add_popped(&self, good: usize, bad: usize) {
-        add(&self.chains_popped, (good + bad) as u64);
-        add(&self.chains_bad, bad as u64);
-    }
-
-    pub(super) fn add_used(&self, chains: usize) {
-        add(&self.chains_used, chains as u64);
-    }
-
-    pub(super) fn add_emptied(&self, chains: usize) {
-        add(&self.chains_emptied, chains as u64);
-    }
-
-    pub(super) fn add_given_back(&self, chains: usize) {
-        add(&self.chains_given_back, chains as u64);
+        let set = |counter: &AtomicU64, now| counter.store(now, Ordering::Relaxed);
+        set(&self.chains_popped, ledger.popped);
+        set(&self.chains_used, ledger.entries - ledger.bad - ledger.emptied);
+        set(&self.chains_bad, ledger.bad);
+        set(&self.chains_emptied, ledger.emptied);
+        set(&self.chains_given_back, ledger.given_back);
     }
 
     pub(super) fn irq_raised(&self) {

@@ -4,11 +4,14 @@
 //! [worker](crate::worker), an event loop, a test with made-up time) sleeps as the answer says. Within a turn, five
 //! steps repeat until the source is empty, the guest has no room, or the budget is spent:
 //!
-//! 1. **reserve**: the ring pops chains into the pool;
-//! 2. **copy**: the source places frames in them, or has the kernel read into them;
-//! 3. **commit**: the filled chains are staged as used entries, the others stay in the pool;
-//! 4. **publish**: one store shows the guest all of them;
+//! 1. **reserve**: the ring pops a chain, or as many as the frame needs;
+//! 2. **copy**: the source's frame goes into them, or the kernel reads it there;
+//! 3. **commit**: what was filled is staged as used entries, what was not stays popped for the next frame;
+//! 4. **publish**: one store shows the guest the whole batch;
 //! 5. **notify**: at most one interrupt, if moderation and the guest agree.
+//!
+//! The first three happen while the source is in [`recv`](FrameSource::recv), frame by frame, behind
+//! [`RxSpace`]: [`put`](RxSpace::put) and [`lend`](RxSpace::lend).
 
 mod config;
 mod counters;
@@ -23,10 +26,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::irq::{IrqError, IrqLine};
-use crate::mem::{GuestMemory, Translator};
-use crate::ring::{Cursor, Ring, RingError};
+use crate::mem::GuestMemory;
+use crate::ring::{Cursor, RingError, SplitRing};
 use crate::source::{FrameSource, SourceError};
-use crate::space::{Pool, Refusal, Tally};
+use crate::space::{RxSpace, Tally};
 use crate::spec::{Features, HeaderRules};
 use moderation::Moderator;
 use turn::Turn;
@@ -35,11 +38,10 @@ use turn::Turn;
 ///
 /// Sources are passed to each [`poll`](Self::poll), so one engine can serve several, one after the other.
 #[derive(Debug)]
-pub struct Engine<R, M, I> {
-    ring: R,
+pub struct Engine<M, I> {
+    ring: SplitRing,
     memory: M,
     irq: I,
-    pool: Pool,
     rules: HeaderRules,
     tally: Tally,
     moderator: Moderator,
@@ -77,14 +79,13 @@ pub enum EngineError {
     Irq(#[from] IrqError),
 }
 
-impl<R: Ring, M: GuestMemory, I: IrqLine> Engine<R, M, I> {
+impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
     /// An engine that follows the features the driver acknowledged.
-    pub fn new(ring: R, memory: M, irq: I, features: Features, config: EngineConfig) -> Self {
+    pub fn new(ring: SplitRing, memory: M, irq: I, features: Features, config: EngineConfig) -> Self {
         Self {
             ring,
             memory,
             irq,
-            pool: Pool::default(),
             rules: HeaderRules::new(features),
             tally: Tally::default(),
             moderator: Moderator::new(config.moderation),
@@ -161,31 +162,23 @@ impl<R: Ring, M: GuestMemory, I: IrqLine> Engine<R, M, I> {
         }
     }
 
-    fn turn_at_end(&mut self) -> Result<Turn<'_, R, M, I>, EngineError> {
+    fn turn_at_end(&mut self) -> Result<Turn<'_, I>, EngineError> {
         if self.memory.refresh() {
             self.turn(Instant::now())?.retranslate();
         }
         self.turn(Instant::now())
     }
 
-    fn turn(&mut self, now: Instant) -> Result<Turn<'_, R, M, I>, EngineError> {
-        let mut memory = Translator::new(&self.memory);
-        let areas = self.ring.map(&mut memory)?;
+    fn turn(&mut self, now: Instant) -> Result<Turn<'_, I>, EngineError> {
+        let ring = self.ring.turn(&self.memory)?;
         Ok(Turn {
-            ring: &mut self.ring,
-            areas,
-            logged: self.memory.logs_writes().then_some(&self.memory),
-            memory,
+            space: RxSpace::new(ring, self.rules, &mut self.tally),
             irq: &mut self.irq,
-            pool: &mut self.pool,
-            rules: &self.rules,
-            tally: &mut self.tally,
             moderator: &mut self.moderator,
             config: &self.config,
             counters: &self.counters,
             now,
             budget: self.config.budget,
-            refusal: Refusal::None,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! A row of words in guest memory: the fields of a ring.
+//! Rows of words in guest memory: the fields of a ring.
 
 #![allow(unsafe_code, reason = "loads and stores words through raw pointers into guest memory")]
 
@@ -84,5 +84,52 @@ impl<'m, T: Word> GuestArray<'m, T> {
         }
         // SAFETY: inside of the range that was checked when the array was made, which lives for `'m`.
         unsafe { T::store(self.first.add(index), value, order) }
+    }
+}
+
+/// A power of two of entries in guest memory, of `STRIDE` bytes each, indexed by a free-running position.
+///
+/// Every position is an entry, so an access needs no check.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GuestRing<'m, const STRIDE: usize> {
+    first: *mut u8,
+    mask: usize,
+    memory: PhantomData<&'m ()>,
+}
+
+impl<'m, const STRIDE: usize> GuestRing<'m, STRIDE> {
+    /// The `size` entries from `at`, aligned for words of type `T`, the largest that is in them. A size that is no
+    /// power of two is rounded down to one, and 0 up to 1.
+    ///
+    /// # Errors
+    /// As for [`GuestArray::new`].
+    pub(crate) fn new<T: Word, M: GuestMemory + ?Sized>(
+        memory: &mut Translator<'m, M>,
+        at: Gpa,
+        size: u16,
+    ) -> Result<Self, MemoryError> {
+        let size = 1 << size.checked_ilog2().unwrap_or(0);
+        let words = GuestArray::<T>::new(memory, at, size * STRIDE / size_of::<T>())?;
+        Ok(Self { first: words.first.cast(), mask: size - 1, memory: PhantomData })
+    }
+
+    /// Loads the word that lies `AT` bytes into an entry.
+    #[inline(always)]
+    pub(crate) fn load<T: Word, const AT: usize>(&self, position: usize) -> T {
+        // SAFETY: masked, the word lies inside of the range that was checked when the ring was made, for `'m`.
+        unsafe { T::load(self.word::<T, AT>(position), Ordering::Relaxed) }
+    }
+
+    /// Stores the word that lies `AT` bytes into an entry.
+    #[inline(always)]
+    pub(crate) fn store<T: Word, const AT: usize>(&self, position: usize, value: T) {
+        // SAFETY: masked, the word lies inside of the range that was checked when the ring was made, for `'m`.
+        unsafe { T::store(self.word::<T, AT>(position), value, Ordering::Relaxed) }
+    }
+
+    #[inline(always)]
+    fn word<T: Word, const AT: usize>(&self, position: usize) -> *mut T {
+        const { assert!(AT + size_of::<T>() <= STRIDE && AT.is_multiple_of(size_of::<T>())) };
+        self.first.wrapping_add((position & self.mask) * STRIDE + AT).cast()
     }
 }

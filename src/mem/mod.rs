@@ -14,6 +14,7 @@ mod translate;
 mod vm_memory;
 
 pub use array::GuestArray;
+pub(crate) use array::GuestRing;
 pub use region::{RegionError, RegionMap};
 pub use slice::{GuestBuf, GuestSlice};
 pub use translate::Translator;
@@ -59,6 +60,24 @@ pub struct Region<'m> {
     pub start: Gpa,
     /// Where it is in the host. Its length is the region's.
     pub host: GuestSlice<'m>,
+}
+
+impl<'m> Region<'m> {
+    /// A region that holds no address.
+    const EMPTY: Self = Self { start: Gpa(0), host: GuestSlice::EMPTY };
+
+    /// What it holds from `at` on, if it holds that address.
+    #[inline]
+    fn from(&self, at: Gpa) -> Option<GuestSlice<'m>> {
+        let offset = at.0.wrapping_sub(self.start.0);
+        (offset < self.host.len() as u64).then(|| self.host.skip(offset as usize))
+    }
+
+    /// The `len` bytes from `at`, if it holds all of them.
+    #[inline(always)]
+    pub(crate) fn get(&self, at: Gpa, len: u32) -> Option<GuestSlice<'m>> {
+        self.host.get(at.0.wrapping_sub(self.start.0), len)
+    }
 }
 
 /// The memory of a guest, as a device sees it.

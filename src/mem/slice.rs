@@ -25,6 +25,17 @@ impl<'m> GuestSlice<'m> {
         Self { host, len, memory: PhantomData }
     }
 
+    /// No bytes.
+    pub(crate) const EMPTY: Self = Self { host: std::ptr::null_mut(), len: 0, memory: PhantomData };
+
+    /// The `len` bytes from `offset` on, if it has them.
+    #[inline(always)]
+    pub(super) fn get(self, offset: u64, len: u32) -> Option<Self> {
+        let room = (self.len as u64).checked_sub(u64::from(len))?;
+        // SAFETY: `offset + len` is at most this slice's length.
+        (offset <= room).then(|| unsafe { Self::new(self.host.add(offset as usize), len as usize) })
+    }
+
     /// Its length in bytes.
     #[must_use]
     pub const fn len(self) -> usize {
@@ -68,6 +79,27 @@ impl<'m> GuestSlice<'m> {
         len
     }
 
+    /// Copies a header in and a frame behind it, if there is room for the longest header and the frame; `false` writes
+    /// nothing.
+    ///
+    /// A header that is shorter than its bytes is copied whole, and the frame over what does not belong to it.
+    #[inline(always)]
+    pub(crate) fn copy_headed<const N: usize>(
+        self,
+        header: &[u8; N],
+        header_len: usize,
+        frame: &[u8],
+    ) -> bool {
+        let fits = N <= self.len && frame.len() <= self.len - N;
+        if fits {
+            // SAFETY: the header's bytes are readable, and as many are writable here.
+            unsafe { std::ptr::copy_nonoverlapping(header.as_ptr(), self.host, N) };
+            // SAFETY: the frame's bytes are readable, and as many are writable behind at most `N` others.
+            unsafe { copy(frame.as_ptr(), self.host.add(header_len.min(N)), frame.len()) };
+        }
+        fits
+    }
+
     /// Copies the front of the slice out, as much as `to` holds; returns how many bytes that was.
     #[inline]
     pub fn copy_to(self, to: &mut [u8]) -> usize {
@@ -83,6 +115,34 @@ impl<'m> GuestSlice<'m> {
     pub fn detach(self) -> GuestBuf {
         GuestBuf { base: self.host, len: self.len }
     }
+}
+
+/// Copies `len` bytes; short runs, which most frames are, without a call.
+///
+/// # Safety
+/// As many bytes are readable at `from` and writable at `to`, and the two do not overlap.
+#[inline(always)]
+unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+    match len {
+        // SAFETY: the caller's promise, and there are at least as many bytes.
+        32..=64 => unsafe { copy_ends::<32>(from, to, len) },
+        // SAFETY: the caller's promise, and there are at least as many bytes.
+        65..=128 => unsafe { copy_ends::<64>(from, to, len) },
+        // SAFETY: the caller's promise.
+        _ => unsafe { std::ptr::copy_nonoverlapping(from, to, len) },
+    }
+}
+
+/// Copies the first and the last `N` of `len` bytes, which is all of them if `len` is at most `2 * N`.
+///
+/// # Safety
+/// As for [`copy`], and `len` is at least `N`.
+#[inline(always)]
+unsafe fn copy_ends<const N: usize>(from: *const u8, to: *mut u8, len: usize) {
+    // SAFETY: `N` bytes from the start lie within `len`.
+    unsafe { std::ptr::copy_nonoverlapping(from, to, N) };
+    // SAFETY: `N` bytes before the end lie within `len`.
+    unsafe { std::ptr::copy_nonoverlapping(from.add(len - N), to.add(len - N), N) };
 }
 
 /// The address and length of a run of guest memory, with no claim that it is still mapped.

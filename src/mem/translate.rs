@@ -9,13 +9,24 @@ use super::{Gpa, GuestMemory, GuestSlice, MemoryError, Region};
 #[derive(Debug)]
 pub struct Translator<'m, M: ?Sized> {
     memory: &'m M,
-    last: Option<Region<'m>>,
+    /// Empty at first.
+    last: Region<'m>,
 }
 
 impl<'m, M: GuestMemory + ?Sized> Translator<'m, M> {
     /// A translator over `memory`.
     pub fn new(memory: &'m M) -> Self {
-        Self { memory, last: None }
+        Self { memory, last: Region::EMPTY }
+    }
+
+    /// The region of the last answer.
+    pub(crate) fn remembered(&self) -> Region<'m> {
+        self.last
+    }
+
+    /// Records a write in the memory's dirty log.
+    pub(crate) fn mark_written(&self, at: Gpa, len: u32) {
+        self.memory.mark_written(at, len);
     }
 
     /// The longest run from `at` that is contiguous in the host, of at most `len` bytes. Never empty unless `len` is.
@@ -24,7 +35,7 @@ impl<'m, M: GuestMemory + ?Sized> Translator<'m, M> {
     /// [`MemoryError::Unmapped`] if nothing backs `at`.
     #[inline]
     pub fn run(&mut self, at: Gpa, len: usize) -> Result<GuestSlice<'m>, MemoryError> {
-        match self.last.and_then(|region| inside(region, at)) {
+        match self.last.from(at) {
             Some(rest) => Ok(rest.take(len)),
             None => self.look_up(at).map(|rest| rest.take(len)),
         }
@@ -57,15 +68,8 @@ impl<'m, M: GuestMemory + ?Sized> Translator<'m, M> {
     #[cold]
     fn look_up(&mut self, at: Gpa) -> Result<GuestSlice<'m>, MemoryError> {
         let region = self.memory.region(at).ok_or(MemoryError::Unmapped { at })?;
-        let rest = inside(region, at).ok_or(MemoryError::Unmapped { at })?;
-        self.last = Some(region);
+        let rest = region.from(at).ok_or(MemoryError::Unmapped { at })?;
+        self.last = region;
         Ok(rest)
     }
-}
-
-/// What `region` holds from `at` on, if it holds that address.
-#[inline]
-fn inside(region: Region<'_>, at: Gpa) -> Option<GuestSlice<'_>> {
-    let offset = at.0.wrapping_sub(region.start.0);
-    (offset < region.host.len() as u64).then(|| region.host.skip(offset as usize))
 }

@@ -3,10 +3,10 @@
 //! Every descriptor is read once, and every field of it is checked before it is used. A chain that breaks a rule is a
 //! [`ChainFault`]: the guest's doing, never an error of the host.
 
-use crate::mem::{Gpa, GuestArray, GuestMemory, MemoryError, Translator};
-use crate::space::{Pool, Popped};
+use super::Pool;
+use super::areas::Areas;
+use crate::mem::{Gpa, GuestMemory, MemoryError, Translator};
 use crate::spec::ring::{DESC_INDIRECT, DESC_LEN, DESC_NEXT, DESC_WRITE};
-use crate::sync::Ordering;
 
 /// What is wrong with a chain that the guest made available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,9 +48,8 @@ pub(super) struct Descriptor {
 }
 
 impl Descriptor {
-    /// From the two words of its memory layout.
-    #[inline(always)]
-    pub(super) fn from_words(at: u64, rest: u64) -> Self {
+    /// From the two words of an indirect table's entry.
+    fn from_words([at, rest]: [u64; 2]) -> Self {
         Self { at: Gpa(at), len: rest as u32, flags: (rest >> 32) as u16, next: (rest >> 48) as u16 }
     }
 
@@ -65,60 +64,61 @@ impl Descriptor {
     }
 }
 
-/// Reads entry `index` of the queue's own table.
-#[inline(always)]
-pub(super) fn load(table: &GuestArray<'_, u64>, index: u16) -> Descriptor {
-    let first = 2 * usize::from(index);
-    Descriptor::from_words(table.load(first, Ordering::Relaxed), table.load(first + 1, Ordering::Relaxed))
+/// How the ring knows a chain that it popped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Popped {
+    /// Its head.
+    pub(crate) id: u16,
+    /// Where it stood among the available ones: a free-running index.
+    pub(crate) position: u16,
 }
 
-/// Walks the chain that begins with `head`, and adds it to the pool if all of it is well.
-pub(super) fn walk<'m, M: GuestMemory + ?Sized>(
-    table: &GuestArray<'m, u64>,
-    head: Descriptor,
-    memory: &mut Translator<'m, M>,
-    pool: &mut Pool,
-    rules: &WalkRules,
-    popped: Popped,
-) -> Result<(), ChainFault> {
-    let mut chain = pool.begin();
-    let mut steps = Steps { left: rules.size, indirect: None, allowed: rules.indirect };
-    let mut descriptor = head;
-    loop {
-        if descriptor.has(DESC_INDIRECT) {
-            descriptor = steps.enter(&descriptor, rules.size, memory)?;
-            continue;
-        }
-        steps.count()?;
-        if !descriptor.has(DESC_WRITE) {
-            return Err(ChainFault::ReadOnly);
-        }
-        add_runs(&descriptor, memory, |at, run| chain.add(at, run))?;
-        if !descriptor.has(DESC_NEXT) {
-            break;
-        }
-        descriptor = steps.next(descriptor.next, table, memory)?;
-    }
-    match chain.capacity() {
-        short if short < rules.min_chain => Err(ChainFault::TooShort(short)),
-        _ => {
-            chain.finish(popped);
-            Ok(())
-        }
-    }
-}
-
-/// What a chain must keep to.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct WalkRules {
+/// What a walk needs, and what a chain must keep to.
+pub(super) struct Walk<'w, 't, M: ?Sized> {
+    pub(super) areas: &'w Areas<'t>,
+    pub(super) memory: &'w mut Translator<'t, M>,
     pub(super) size: u16,
+    /// Whether indirect tables are allowed.
     pub(super) indirect: bool,
+    /// The shortest chain that is of use, in bytes.
     pub(super) min_chain: usize,
+}
+
+impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
+    /// Walks a chain from its head, and adds it to the pool if all of it is well.
+    pub(super) fn into_pool(self, pool: &mut Pool, popped: Popped) -> Result<(), ChainFault> {
+        let mut chain = pool.begin();
+        let mut steps = Steps { left: self.size, size: self.size, indirect: None, allowed: self.indirect };
+        let mut descriptor = self.areas.descriptor(usize::from(popped.id));
+        loop {
+            if descriptor.has(DESC_INDIRECT) {
+                descriptor = steps.enter(&descriptor, self.memory)?;
+                continue;
+            }
+            steps.count()?;
+            if !descriptor.has(DESC_WRITE) {
+                return Err(ChainFault::ReadOnly);
+            }
+            add_runs(&descriptor, self.memory, |at, run| chain.add(at, run))?;
+            if !descriptor.has(DESC_NEXT) {
+                break;
+            }
+            descriptor = steps.next(descriptor.next, self.areas, self.memory)?;
+        }
+        match chain.capacity() {
+            short if short < self.min_chain => Err(ChainFault::TooShort(short)),
+            _ => {
+                chain.finish(popped);
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Where the walk is: how many descriptors it may still see, and in which table.
 struct Steps {
     left: u16,
+    size: u16,
     indirect: Option<(Gpa, u16)>,
     allowed: bool,
 }
@@ -133,12 +133,11 @@ impl Steps {
     fn enter<'m, M: GuestMemory + ?Sized>(
         &mut self,
         descriptor: &Descriptor,
-        size: u16,
         memory: &mut Translator<'m, M>,
     ) -> Result<Descriptor, ChainFault> {
         let len = descriptor.len as usize;
         let entries = len / DESC_LEN;
-        let whole = len.is_multiple_of(DESC_LEN) && (1..=usize::from(size)).contains(&entries);
+        let whole = len.is_multiple_of(DESC_LEN) && (1..=usize::from(self.size)).contains(&entries);
         if !self.allowed || self.indirect.is_some() || descriptor.has(DESC_NEXT) || !whole {
             return Err(ChainFault::Indirect);
         }
@@ -149,12 +148,12 @@ impl Steps {
     fn next<'m, M: GuestMemory + ?Sized>(
         &self,
         index: u16,
-        table: &GuestArray<'m, u64>,
+        areas: &Areas<'m>,
         memory: &mut Translator<'m, M>,
     ) -> Result<Descriptor, ChainFault> {
         match self.indirect {
             Some((at, entries)) if index < entries => read_entry(at, index, memory),
-            None if usize::from(index) * 2 < table.len() => Ok(load(table, index)),
+            None if index < self.size => Ok(areas.descriptor(usize::from(index))),
             _ => Err(ChainFault::NextOutside(index)),
         }
     }
@@ -171,7 +170,7 @@ fn read_entry<M: GuestMemory + ?Sized>(
     let (mut first, mut second) = ([0; 8], [0; 8]);
     memory.read(at, &mut first)?;
     memory.read(Gpa(at.0.wrapping_add(8)), &mut second)?;
-    Ok(Descriptor::from_words(u64::from_le_bytes(first), u64::from_le_bytes(second)))
+    Ok(Descriptor::from_words([first, second].map(u64::from_le_bytes)))
 }
 
 /// Calls `add` with each host run of a buffer; all of it must be backed.
@@ -180,6 +179,10 @@ fn add_runs<'m, M: GuestMemory + ?Sized>(
     memory: &mut Translator<'m, M>,
     mut add: impl FnMut(Gpa, crate::mem::GuestSlice<'m>),
 ) -> Result<(), ChainFault> {
+    if let Some(run) = memory.remembered().get(buffer.at, buffer.len) {
+        add(buffer.at, run);
+        return Ok(());
+    }
     let len = u64::from(buffer.len);
     let end = buffer.at.checked_add(len).ok_or(MemoryError::Overflow { at: buffer.at, len })?;
     let mut at = buffer.at;

@@ -1,22 +1,32 @@
 //! The queue that driver and device share.
 //!
-//! [`Ring`] is what the engine needs of one: pop chains into the pool, stage used entries, publish them at once, decide
-//! about the interrupt, ask for kicks. [`SplitRing`] is the split layout of section 2.7; a packed one fits under
-//! the same trait. The ring works on positions and words only: who fills the buffers and who raises interrupts it does
-//! not know.
+//! ```text
+//!              look               place: straight from the rings, one buffer a frame
+//! available ---------> popped -+-------------------------------------------------------> staged --publish--> used
+//!                              +--reserve--> Pool --fill (chains, merged buffers, reads)--^
+//! ```
 //!
-//! A [`RingConfig`] becomes a ring by validation, once; after that nothing checks alignment or size again.
+//! A [`RingConfig`] becomes a [`SplitRing`] by validation, once; after that nothing checks alignment or size again. For
+//! the length of a turn the ring is mapped, and [`Ring`] is what the engine does with it: a packed ring fits under the
+//! same trait. The ring works on positions and words: who brings the frames and who raises interrupts it does not know.
 
+mod areas;
 mod chain;
 mod config;
+mod lane;
+mod pool;
 mod split;
+mod turn;
 
 pub use chain::ChainFault;
 pub use config::{ConfigError, RingConfig};
-pub use split::{SplitAreas, SplitRing};
+pub use split::SplitRing;
 
-use crate::mem::{GuestMemory, MemoryError, Translator};
-use crate::space::{Pool, Popped};
+pub(crate) use pool::{MAX_LIST, Pool, Slot};
+pub(crate) use turn::SplitTurn;
+
+use crate::mem::MemoryError;
+use crate::spec::NetHeader;
 
 /// Where a ring stands: all that outlives its worker, for snapshot and restore.
 ///
@@ -29,85 +39,105 @@ pub struct Cursor {
     pub next_used: u16,
 }
 
+/// How many frames are placed before their budget is looked at.
+pub(crate) const BATCH: usize = 32;
+
 /// How much to pop.
 #[derive(Clone, Copy, Debug)]
-pub struct Want {
-    /// Stop when the pool has this many free chains,
-    pub chains: usize,
+pub(crate) struct Want {
+    /// Go on until the pool has this many free chains,
+    pub(crate) chains: usize,
     /// and this many free bytes.
-    pub bytes: usize,
-    /// Pop no more than this many chains, good or bad.
-    pub at_most: usize,
-    /// The shortest chain that is of use, in bytes.
-    pub min_chain: usize,
+    pub(crate) bytes: usize,
 }
 
-/// What was popped.
+/// What a burst came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Burst {
+    /// Frames placed: the first ones of the burst.
+    pub(crate) frames: usize,
+    /// Their bytes.
+    pub(crate) bytes: usize,
+}
+
+/// What was popped, used and given back since the ring began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reserved {
-    /// Chains that are in the pool now.
-    pub chains: usize,
-    /// Chains that made no sense; each is staged with length 0.
-    pub bad: usize,
-    /// Whether the ring has no more available chains.
-    pub dry: bool,
+pub(crate) struct Ledger {
+    /// Chains popped, good or bad.
+    pub(crate) popped: u64,
+    /// Used entries written, for whatever reason.
+    pub(crate) entries: u64,
+    /// Chains that made no sense, completed with length 0.
+    pub(crate) bad: u64,
+    /// Good chains completed with length 0.
+    pub(crate) emptied: u64,
+    /// Chains made available again.
+    pub(crate) given_back: u64,
 }
 
-/// A ring, from the device's side.
-///
-/// The methods are called in the order of the engine's steps by one thread. `areas` is the ring's memory for the length
-/// of a turn, from [`map`](Self::map).
-pub trait Ring: Send {
-    /// The ring's words in host memory.
-    type Areas<'m>;
-
-    /// Finds the ring's words.
+/// A ring from the device's side, for the length of a turn.
+pub(crate) trait Ring {
+    /// Looks how many chains the driver has made available: once a batch.
     ///
     /// # Errors
-    /// When the guest's memory does not back them, each area in one run.
-    fn map<'m, M: GuestMemory + ?Sized>(
-        &self,
-        memory: &mut Translator<'m, M>,
-    ) -> Result<Self::Areas<'m>, RingError>;
+    /// When its index makes no sense.
+    fn look(&mut self) -> Result<(), RingError>;
 
-    /// Pops available chains into the pool, reading each of the driver's words once.
-    ///
-    /// # Errors
-    /// When the ring makes no sense as a whole. Nothing was popped then.
-    fn reserve<'m, M: GuestMemory + ?Sized>(
+    /// Opens the lane for at most `frames` frames; it stays shut while the pool has free chains, which come first.
+    fn open_lane(&mut self, frames: usize);
+
+    /// Copies header and frame, for frame after frame, into the next chain of the lane and stages it, as long as the
+    /// frame is long enough and the chain is one buffer in known memory with room for both. What is declined is left as
+    /// it was, for the pool. At most `N` frames are looked at.
+    fn place<F: AsRef<[u8]>, const N: usize>(
         &mut self,
-        areas: &Self::Areas<'m>,
-        memory: &mut Translator<'m, M>,
-        pool: &mut Pool,
-        want: Want,
-    ) -> Result<Reserved, RingError>;
+        header: &NetHeader,
+        header_len: usize,
+        frames: &[F],
+    ) -> Burst;
 
-    /// Writes the used entry of a popped chain behind those that the driver can see.
-    fn stage(&mut self, areas: &Self::Areas<'_>, chain: Popped, written: u32);
+    /// Shuts the lane, as must be done before anything else but placing; returns how many frames it took.
+    fn close_lane(&mut self) -> usize;
+
+    /// Pops available chains into the pool, reading each of the driver's words once. Returns whether it has all that
+    /// was wanted; if not, there are no more.
+    ///
+    /// # Errors
+    /// When the ring makes no sense as a whole.
+    fn reserve(&mut self, want: Want) -> Result<bool, RingError>;
+
+    /// The popped chains.
+    fn pool(&mut self) -> &mut Pool;
+
+    /// Stages every filled chain of the pool: its used entry is written behind those that the driver can see.
+    fn stage_filled(&mut self);
 
     /// Lets the driver see every staged entry, with one store; returns how many those were.
-    fn publish(&mut self, areas: &Self::Areas<'_>) -> u16;
+    fn publish(&mut self) -> u16;
 
     /// Whether the driver wants an interrupt for what was published since the last answer.
     ///
     /// Between the publishing store and the load of the driver's wish stands a full barrier (section 2.7.7).
-    fn wants_interrupt(&mut self, areas: &Self::Areas<'_>) -> bool;
+    fn wants_interrupt(&mut self) -> bool;
 
     /// Asks the driver for a kick when it makes the next chain available; `true` if it already has, and the kick will
     /// not come.
     ///
     /// Between the store of the wish and the load of the driver's index stands a full barrier (section 2.7.10).
-    fn arm(&mut self, areas: &Self::Areas<'_>) -> bool;
+    fn arm(&mut self) -> bool;
 
-    /// Takes chains back that were popped and not used: those popped last become available again, any others are
-    /// staged with length 0. Returns how many were staged.
-    fn give_back(&mut self, areas: &Self::Areas<'_>, free: Vec<Popped>) -> usize;
+    /// Empties the pool: the chains popped last become available again, any others are staged with length 0.
+    fn give_back(&mut self);
 
-    /// Where the ring stands.
-    fn cursor(&self) -> Cursor;
+    /// Renews the pool's addresses after the memory's layout changed; a chain that is not backed as it was is staged
+    /// with length 0.
+    fn retranslate(&mut self);
 
     /// How many chains the driver can make available at once.
-    fn size(&self) -> u16;
+    fn size(&self) -> usize;
+
+    /// What happened so far.
+    fn ledger(&self) -> Ledger;
 }
 
 /// Why a ring makes no sense any more: the device needs a reset.

@@ -1,23 +1,16 @@
-//! The guest's room for frames: buffers that the ring has popped, and how frames are placed in them.
+//! The guest's room for frames, as a source sees it.
 //!
-//! ```text
-//! ring --reserve--> Pool --RxSpace::put----> frame and header copied    --commit--> ring
-//!                        --RxSpace::lend---> read in place, then `fill` --commit-->
-//! ```
-//!
-//! A [`Pool`] holds the chains that were popped and not yet used, first in first out; they stay in it from turn to
-//! turn, so no chain is walked twice. A source sees it as an [`RxSpace`] for the length of one
-//! [`recv`](crate::FrameSource::recv).
+//! A source that has its frames [`put`](RxSpace::put)s them; one that reads them has the ring
+//! [`lend`](RxSpace::lend) its buffers. Either way a frame is in guest memory when the call returns, and its used entry
+//! is staged; the guest sees all of a batch together, after [`recv`](crate::FrameSource::recv) has returned.
 
 mod lend;
 mod place;
-mod pool;
 mod tally;
 
 pub use lend::Lent;
 pub use place::{Placed, RxSpace};
-pub use pool::{Pool, Popped};
 pub use tally::DropReason;
 
-pub(crate) use place::{Limits, Refusal};
+pub(crate) use place::Limits;
 pub(crate) use tally::Tally;

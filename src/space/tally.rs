@@ -1,6 +1,7 @@
 //! What became of the frames of one turn.
 
 use std::fmt;
+use std::ops::Add;
 
 /// Why a frame was dropped. No frame is lost for any other reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +45,18 @@ pub(crate) struct Tally {
     pub(crate) frames: u64,
     pub(crate) bytes: u64,
     pub(crate) dropped: [u64; DropReason::ALL.len()],
+}
+
+impl Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            frames: self.frames + other.frames,
+            bytes: self.bytes + other.bytes,
+            dropped: std::array::from_fn(|reason| self.dropped[reason] + other.dropped[reason]),
+        }
+    }
 }
 
 impl Tally {

@@ -9,7 +9,7 @@ use super::bell::Bell;
 use crate::engine::{Engine, EngineError, Finished, Progress, Stats};
 use crate::irq::{IrqError, IrqLine};
 use crate::mem::GuestMemory;
-use crate::ring::{Cursor, SplitRing};
+use crate::ring::Cursor;
 use crate::source::FrameSource;
 
 /// How long a busy interrupt line is left alone before the next try. Nothing else waits for a time.
@@ -20,7 +20,7 @@ pub(super) type EndHook = Box<dyn FnMut(&End) + Send>;
 
 /// Everything that moves into the worker's thread.
 pub(super) struct Job<M, I> {
-    pub(super) engine: Engine<SplitRing, M, I>,
+    pub(super) engine: Engine<M, I>,
     pub(super) source: Box<dyn FrameSource>,
     pub(super) rank: u32,
     pub(super) bell: Arc<Bell>,

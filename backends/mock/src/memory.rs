@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use netrx::mem::{GuestSlice, MemoryError, Region, Translator};
-use netrx::{Gpa, GuestMemory};
+use netrx::Gpa;
+use netrx::mem::{GuestSlice, MemoryError, Translator};
 
 use crate::sys::{Mapped, Mapping};
 
@@ -17,7 +17,7 @@ const STRIDE: u64 = 0x1000_0000;
 /// that may.
 #[derive(Clone, Debug)]
 pub struct MockMemory {
-    mapped: Arc<Mapped>,
+    pub(crate) mapped: Arc<Mapped>,
     regions: Vec<(Gpa, usize)>,
 }
 
@@ -132,12 +132,4 @@ impl MockMemory {
 /// The byte that stands at an address as long as nobody writes there.
 fn paint_of(at: u64) -> u8 {
     (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
-}
-
-// SAFETY: forwards to the region map, which the mappings beside it outlive.
-#[allow(unsafe_code, reason = "forwards the contract of the map it shares")]
-unsafe impl GuestMemory for MockMemory {
-    fn region(&self, at: Gpa) -> Option<Region<'_>> {
-        self.mapped.map.region(at)
-    }
 }

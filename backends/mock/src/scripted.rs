@@ -195,7 +195,7 @@ fn read(steps: &mut VecDeque<Step>, space: &mut RxSpace<'_>, placing: Placing) -
         && let Some(Step::Frame(frame, _)) = steps.front()
         && frame.len() > lent.room(0)
     {
-        if matches!(lent.too_long(frame.len()), Placed::Dropped(_)) {
+        if matches!(lent.too_long(), Placed::Dropped(_)) {
             steps.pop_front();
         }
         return Received::More;

@@ -4,8 +4,10 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
-use netrx::Gpa;
-use netrx::mem::{RegionError, RegionMap};
+use netrx::mem::{Region, RegionError, RegionMap};
+use netrx::{Gpa, GuestMemory};
+
+use crate::MockMemory;
 
 /// The alignment of every mapping: that of the largest pages in use.
 const ALIGN: usize = 1 << 16;
@@ -110,5 +112,12 @@ impl Mapped {
         unsafe { self.map.insert(start, mapping.at(), mapping.len()) }?;
         self.mappings.push(mapping);
         Ok(())
+    }
+}
+
+// SAFETY: forwards to the region map, which the mappings beside it outlive.
+unsafe impl GuestMemory for MockMemory {
+    fn region(&self, at: Gpa) -> Option<Region<'_>> {
+        self.mapped.map.region(at)
     }
 }

@@ -37,7 +37,7 @@ pub fn source<S: FrameSource + 'static, F: Feeder>(make: impl Fn() -> (S, F)) {
 
 struct Rig {
     driver: FakeDriver,
-    engine: Engine<SplitRing, MockMemory, MockIrq>,
+    engine: Engine<MockMemory, MockIrq>,
 }
 
 fn rig(size: u16, features: Features, shape: Shape) -> Option<Rig> {

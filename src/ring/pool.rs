@@ -2,10 +2,14 @@
 
 #![allow(unsafe_code, reason = "writes into the buffers that it keeps from turn to turn")]
 
+use super::chain::Popped;
 use crate::mem::{Gpa, GuestBuf, GuestMemory, GuestSlice, Translator};
 
 /// No more than this of one chain is kept: longer than any frame, and a bound for what a guest can make the host hold.
-pub(crate) const MAX_CHAIN_BYTES: usize = 1 << 18;
+const MAX_CHAIN_BYTES: usize = 1 << 18;
+
+/// Scatter lists longer than this are refused by common systems (`IOV_MAX`).
+pub(crate) const MAX_LIST: usize = 1024;
 
 /// Popped chains in the order they were popped: the filled ones first, then the free ones.
 ///
@@ -14,38 +18,29 @@ pub(crate) const MAX_CHAIN_BYTES: usize = 1 << 18;
 ///                                    ^ next
 /// ```
 #[derive(Debug, Default)]
-pub struct Pool {
+pub(crate) struct Pool {
     chains: Vec<Chain>,
     next: usize,
     /// The buffers of chained chains beyond the first of each.
     rest: Vec<Segment>,
     spare: Vec<Segment>,
     /// Scatter lists of the frames being read, and which of the chains are behind each.
-    pub(super) lists: Vec<GuestBuf>,
-    pub(super) slots: Vec<Slot>,
-    pub(super) scratch: Vec<u8>,
+    pub(crate) lists: Vec<GuestBuf>,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) scratch: Vec<u8>,
 }
 
 /// A popped chain: what of it can be written, and how much of that was.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Chain {
+struct Chain {
     first: Segment,
     rest_at: u32,
     rest_len: u32,
     /// Bytes that can be written, over all buffers, at most [`MAX_CHAIN_BYTES`].
-    pub(super) capacity: u32,
+    capacity: u32,
     /// Bytes that were written.
-    pub(crate) written: u32,
-    pub(crate) popped: Popped,
-}
-
-/// How the ring knows a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Popped {
-    /// The name that the driver gave it: its head, or its buffer id.
-    pub id: u16,
-    /// Where it stood among the available ones: a free-running index.
-    pub position: u16,
+    written: u32,
+    popped: Popped,
 }
 
 /// A run of guest memory that lies within one buffer.
@@ -57,12 +52,12 @@ struct Segment {
 
 /// The part of the free chains that is lent for one frame.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Slot {
-    pub(super) chain: usize,
-    pub(super) chains: usize,
-    pub(super) list: usize,
-    pub(super) len: usize,
-    pub(super) room: usize,
+pub(crate) struct Slot {
+    pub(crate) chain: usize,
+    pub(crate) chains: usize,
+    pub(crate) list: usize,
+    pub(crate) len: usize,
+    pub(crate) room: usize,
 }
 
 impl Segment {
@@ -81,7 +76,7 @@ impl Pool {
 
     /// How many bytes the free chains hold.
     pub(crate) fn free_bytes(&self) -> usize {
-        self.free_chains().map(|chain| chain.capacity as usize).sum()
+        self.capacities().sum()
     }
 
     /// How many bytes the chain that was popped last holds.
@@ -89,14 +84,14 @@ impl Pool {
         self.chains.last().map_or(0, |chain| chain.capacity as usize)
     }
 
-    pub(super) fn free_chains(&self) -> impl Iterator<Item = &Chain> {
-        self.chains.iter().skip(self.next)
+    /// How many bytes each free chain holds.
+    pub(crate) fn capacities(&self) -> impl Iterator<Item = usize> {
+        self.chains.iter().skip(self.next).map(|chain| chain.capacity as usize)
     }
 
-    /// The free chain that was popped first.
-    #[inline(always)]
-    pub(super) fn front(&self) -> Option<&Chain> {
-        self.chains.get(self.next)
+    /// How many bytes the free chain holds that was popped first.
+    pub(crate) fn front_capacity(&self) -> Option<usize> {
+        self.chains.get(self.next).map(|chain| chain.capacity as usize)
     }
 
     /// Begins a chain; its buffers follow, then [`finish`](ChainBuilder::finish).
@@ -106,33 +101,8 @@ impl Pool {
         ChainBuilder { pool: self, first: None, rest_at, capacity: 0 }
     }
 
-    /// Adds a chain of one buffer.
-    #[inline(always)]
-    pub(crate) fn push_single(&mut self, popped: Popped, at: Gpa, host: GuestSlice<'_>) {
-        let host = host.take(MAX_CHAIN_BYTES);
-        let first = Segment { at, host: host.detach() };
-        let capacity = host.len() as u32;
-        self.chains.push(Chain { first, rest_at: 0, rest_len: 0, capacity, written: 0, popped });
-    }
-
-    /// Fills the front chain with one frame, if it is one run with room for header and frame.
-    #[inline(always)]
-    pub(super) fn fill_front(&mut self, header: &[u8; 12], header_len: usize, frame: &[u8]) -> bool {
-        let need = header_len + frame.len();
-        let Some(chain) = self.chains.get_mut(self.next) else { return false };
-        let slice = chain.first.slice();
-        if slice.len() < need {
-            return false;
-        }
-        slice.copy_from(header);
-        slice.skip(header_len).copy_from(frame);
-        chain.written = need as u32;
-        self.next += 1;
-        true
-    }
-
     /// Copies header and frame over the first `chains` free chains, which hold them, and fills those.
-    pub(super) fn fill_many(&mut self, chains: usize, header: &[u8], frame: &[u8]) {
+    pub(crate) fn fill_many(&mut self, chains: usize, header: &[u8], frame: &[u8]) {
         let mut bytes = Parts { header, frame };
         let end = self.next + chains;
         for chain in self.chains.iter_mut().take(end).skip(self.next) {
@@ -146,7 +116,7 @@ impl Pool {
     /// Fills the chains of `slot` with a frame that was read into them: `header`, then all of `len` bytes.
     ///
     /// Chains of the slot that the frame did not need stay free, in front of those that were never lent.
-    pub(super) fn fill_slot(&mut self, slot: Slot, header: &[u8], len: usize) {
+    pub(crate) fn fill_slot(&mut self, slot: Slot, header: &[u8], len: usize) {
         let mut left = header.len() + len;
         let mut chain_at = slot.chain;
         let mut header = Parts { header, frame: &[] };
@@ -164,8 +134,64 @@ impl Pool {
         }
     }
 
+    /// Forgets the scatter lists of the loan before.
+    pub(crate) fn clear_loan(&mut self) {
+        self.lists.clear();
+        self.slots.clear();
+    }
+
+    /// Makes the scatter list of a frame from free chain `first` on, `header` bytes in, until `need` bytes are found;
+    /// returns the bytes found, header included. `None` if there is no such chain.
+    pub(crate) fn lend(&mut self, first: usize, header: usize, need: usize) -> Option<(Slot, usize)> {
+        let chain = self.next + first;
+        let list = self.lists.len();
+        let (mut chains, mut room, mut skip) = (0, 0, header);
+        for lent in self.chains.get(chain..)? {
+            if chains > 0 && room >= need {
+                break;
+            }
+            for segment in lent.segments(&self.rest) {
+                let slice = segment.slice();
+                let rest = slice.skip(skip);
+                skip -= slice.len() - rest.len();
+                self.lists.extend((!rest.is_empty()).then(|| rest.detach()));
+            }
+            room += lent.capacity as usize;
+            chains += 1;
+        }
+        self.lists.truncate(list + MAX_LIST);
+        let buffers = self.lists.get(list..)?;
+        let slot = Slot {
+            chain,
+            chains,
+            list,
+            len: buffers.len(),
+            room: buffers.iter().map(|buffer| buffer.len()).sum(),
+        };
+        (chains > 0).then_some((slot, room))
+    }
+
+    /// Copies `frame` into the scatter list of `slot`; returns how many bytes fit.
+    pub(crate) fn copy_to_list(&self, slot: Slot, frame: &[u8]) -> usize {
+        let mut bytes = Parts { header: &[], frame };
+        let lists = self.lists.iter().skip(slot.list).take(slot.len);
+        // SAFETY: the list was made in this `recv`, of segments that are valid for the turn or of the pool's own scratch.
+        lists.map(|buffer| bytes.copy_to(unsafe { buffer.attach() })).sum()
+    }
+
+    /// Makes lists for `frames` frames that all end in one buffer of the host's, which nobody will look at.
+    pub(crate) fn lend_scratch(&mut self, len: usize, frames: usize) {
+        self.scratch.resize(len.max(self.scratch.len()), 0);
+        // SAFETY: the bytes are this pool's own, and only ever written by the system, through this pointer.
+        let scratch = unsafe { GuestSlice::new(self.scratch.as_mut_ptr(), len) }.detach();
+        for list in 0..frames {
+            self.lists.push(scratch);
+            self.slots.push(Slot { chain: 0, chains: 0, list, len: 1, room: len });
+        }
+    }
+
     /// How many of the slot's chains a frame of `bytes`, header included, fills.
-    pub(super) fn spanned(&self, slot: Slot, bytes: usize) -> u16 {
+    pub(crate) fn spanned(&self, slot: Slot, bytes: usize) -> u16 {
         let (mut spanned, mut room) = (0, 0);
         for chain in self.chains.iter().skip(slot.chain).take(slot.chains) {
             spanned += 1;
@@ -177,49 +203,19 @@ impl Pool {
         spanned
     }
 
-    /// Adds the buffers of the free chain at `chain` to the scatter lists, without the first `skip` bytes; returns how
-    /// many bytes that added.
-    pub(super) fn list(&mut self, chain: usize, mut skip: usize) -> usize {
-        let Some(chain) = self.chains.get(chain) else { return 0 };
-        let added = (chain.capacity as usize).saturating_sub(skip);
-        for segment in chain.segments(&self.rest) {
-            let slice = segment.slice();
-            let rest = slice.skip(skip);
-            skip -= slice.len() - rest.len();
-            if !rest.is_empty() {
-                self.lists.push(rest.detach());
-            }
-        }
-        added
-    }
-
-    /// Copies `frame` into the scatter list of `slot`; returns how many bytes fit.
-    pub(super) fn copy_to_list(&self, slot: Slot, frame: &[u8]) -> usize {
-        let mut bytes = Parts { header: &[], frame };
-        let lists = self.lists.iter().skip(slot.list).take(slot.len);
-        // SAFETY: the list was made in this `recv`, of segments that are valid for the turn or of the pool's own scratch.
-        lists.map(|buffer| bytes.copy_to(unsafe { buffer.attach() })).sum()
-    }
-
-    /// A buffer of the host's for frames that nobody will see.
-    pub(super) fn scratch(&mut self, len: usize) -> GuestBuf {
-        self.scratch.resize(len.max(self.scratch.len()), 0);
-        // SAFETY: the bytes are this pool's own, and only ever written by the system, through this pointer.
-        unsafe { GuestSlice::new(self.scratch.as_mut_ptr(), len) }.detach()
-    }
-
-    pub(super) fn next(&self) -> usize {
+    /// How many chains are filled.
+    pub(crate) fn filled(&self) -> usize {
         self.next
     }
 
-    /// The filled chains, in the order of their frames.
-    pub(crate) fn filled(&self) -> &[Chain] {
-        self.chains.get(..self.next).unwrap_or_default()
+    /// A filled chain, in the order of the frames, and the bytes written there.
+    pub(crate) fn filled_chain(&self, index: usize) -> Option<(Popped, u32)> {
+        self.chains.get(index).map(|chain| (chain.popped, chain.written))
     }
 
     /// Calls `written` with each run that was written in the filled chains.
     pub(crate) fn for_each_written(&self, mut written: impl FnMut(Gpa, u32)) {
-        for chain in self.filled() {
+        for chain in self.chains.iter().take(self.next) {
             let mut left = chain.written;
             for segment in chain.segments(&self.rest) {
                 let here = left.min(segment.host.len() as u32);
@@ -355,7 +351,7 @@ struct Parts<'f> {
 
 impl Parts<'_> {
     fn copy_to(&mut self, to: GuestSlice<'_>) -> usize {
-        let header = to.copy_from(self.header);
+        let header = if self.header.is_empty() { 0 } else { to.copy_from(self.header) };
         let frame = to.skip(header).copy_from(self.frame);
         self.header = self.header.get(header..).unwrap_or_default();
         self.frame = self.frame.get(frame..).unwrap_or_default();

@@ -1,0 +1,161 @@
+//! Bench `irqs`: interrupts per 100,000 frames while a producer pushes as fast as it can.
+//!
+//! The guest behaves as Linux's driver does (NAPI): an interrupt wakes it, it polls in rounds of 64 frames,
+//! posting the buffers again after each, and only when a round finds fewer does it ask for the next
+//! interrupt, look once more, and sleep. Frames carry a number, so that lost ones are seen: a subject that
+//! loses frames is not faster for it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use super::{Kick, Rig, Start, WORKERS};
+use crate::Result;
+use crate::cli::Effort;
+use crate::guest::{Driver, HEADER_LEN};
+use crate::peer::Peer;
+use crate::probe;
+use crate::report::Report;
+use crate::rounds::Series;
+
+const NAPI_BUDGET: usize = 64;
+/// Where the number is in a frame: after addresses and type.
+const NUMBER_AT: usize = 14;
+
+/// What one subject did in one round.
+struct Outcome {
+    irqs_per_100k: f64,
+    lost_per_100k: f64,
+    frames_per_second: f64,
+}
+
+/// Measures both workers, with small and large frames, in rounds in which the cores held still.
+pub(crate) fn run(effort: &Effort, report: &mut Report) -> Result<()> {
+    for (case, size) in [("60 B", 60), ("1514 B", 1514)] {
+        let (mut outcomes, mut probes) = (Vec::new(), Vec::new());
+        for round in 0..effort.worker_rounds {
+            eprintln!("irqs: {case}, round {} of {} ...", round + 1, effort.worker_rounds);
+            if let Some((outcome, probe)) = probe::bracketed(|| all_in_turn(round, size, effort.load_frames))?
+            {
+                outcomes.push(outcome);
+                probes.push(probe);
+            }
+        }
+        add(report, case, "irqs/100k frames", &outcomes, |o| o.irqs_per_100k);
+        add(report, case, "lost/100k frames", &outcomes, |o| o.lost_per_100k);
+        add(report, case, "frames/s", &outcomes, |o| o.frames_per_second);
+        let probes = [Series { peer: Peer::Floor, values: probes }];
+        report.add("irqs", case, "ns, cache line there and back", &probes);
+    }
+    Ok(())
+}
+
+fn all_in_turn(round: usize, size: usize, frames: u64) -> Result<Vec<(Peer, Outcome)>> {
+    let mut outcomes = Vec::new();
+    for place in 0..WORKERS.len() {
+        let (peer, start) = WORKERS[(round + place) % WORKERS.len()];
+        outcomes.extend(turn(start, size, frames)?.map(|outcome| (peer, outcome)));
+    }
+    Ok(outcomes)
+}
+
+fn add(
+    report: &mut Report,
+    case: &str,
+    unit: &str,
+    rounds: &[Vec<(Peer, Outcome)>],
+    figure: impl Fn(&Outcome) -> f64,
+) {
+    let of = |peer| {
+        let outcomes = rounds.iter().flatten().filter(move |(who, _)| *who == peer);
+        Series { peer, values: outcomes.map(|(_, outcome)| figure(outcome)).collect() }
+    };
+    let series: Vec<Series> = WORKERS.iter().map(|(peer, _)| of(*peer)).collect();
+    let present: Vec<Series> = series.into_iter().filter(|s| !s.values.is_empty()).collect();
+    report.add("irqs", case, unit, &present);
+}
+
+fn turn(start: Start, size: usize, frames: u64) -> Result<Option<Outcome>> {
+    let Some(rig) = Rig::start(start, size)? else { return Ok(None) };
+    let Rig { driver, irq, kick, worker } = rig;
+    let done = AtomicBool::new(false);
+    let begun = Instant::now();
+    let (received, took) = thread::scope(|scope| -> Result<_> {
+        let guest = Guest { driver, kick, next: 0, received: 0, misplaced: 0 };
+        let guest = scope.spawn(|| guest.run(&done));
+        irq.wakes(guest.thread().clone());
+        let sent = (0..frames).try_for_each(|number| worker.send(numbered(number, size)));
+        let finished = sent.and(worker.finish());
+        let took = begun.elapsed();
+        done.store(true, Ordering::Release);
+        guest.thread().unpark();
+        let received = guest.join().map_err(|_| "the guest's thread panicked")??;
+        finished.map(|()| (received, took))
+    })?;
+    let per_100k = |count: u64, of: u64| count as f64 * 100_000.0 / of.max(1) as f64;
+    Ok(Some(Outcome {
+        irqs_per_100k: per_100k(irq.count(), received),
+        lost_per_100k: per_100k(frames - received, frames),
+        frames_per_second: received as f64 / took.as_secs_f64(),
+    }))
+}
+
+/// A frame that carries its number.
+fn numbered(number: u64, size: usize) -> Vec<u8> {
+    let mut frame = vec![0; size];
+    frame[NUMBER_AT..NUMBER_AT + 8].copy_from_slice(&number.to_le_bytes());
+    frame
+}
+
+/// The driver on its own thread.
+struct Guest {
+    driver: Driver,
+    kick: Kick,
+    next: u64,
+    received: u64,
+    misplaced: u64,
+}
+
+impl Guest {
+    /// Polls and sleeps until `done` and nothing is left; gives the number of frames that came.
+    fn run(mut self, done: &AtomicBool) -> Result<u64> {
+        loop {
+            let last = done.load(Ordering::Acquire);
+            while self.poll() == NAPI_BUDGET || self.driver.arm() {}
+            if last {
+                break;
+            }
+            thread::park();
+        }
+        match self.misplaced {
+            0 => Ok(self.received),
+            n => Err(format!("{n} frames came twice or out of order").into()),
+        }
+    }
+
+    /// One round of NAPI: takes frames up to the budget, and posts their buffers again.
+    fn poll(&mut self) -> usize {
+        let mut taken = 0;
+        while taken < NAPI_BUDGET
+            && let Some(used) = self.driver.take()
+        {
+            self.look_at(used.head);
+            self.driver.put(used.head);
+            taken += 1;
+        }
+        if taken > 0 && self.driver.publish() {
+            (self.kick)();
+        }
+        taken
+    }
+
+    fn look_at(&mut self, head: u16) {
+        let mut number = [0; 8];
+        let at = self.driver.layout().buffer(head) + (HEADER_LEN + NUMBER_AT) as u64;
+        self.driver.ram().read(at, &mut number);
+        let number = u64::from_le_bytes(number);
+        self.misplaced += u64::from(number < self.next);
+        self.next = number + 1;
+        self.received += 1;
+    }
+}

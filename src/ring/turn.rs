@@ -1,0 +1,253 @@
+//! The split ring at work, for the length of a turn.
+
+use super::areas::Areas;
+use super::chain::{ChainFault, Popped, Walk};
+use super::lane::{Lane, Spots};
+use super::{BATCH, Burst, Cursor, Ledger, Pool, Ring, RingError, SplitRing, Want};
+use crate::mem::{GuestMemory, Translator};
+use crate::spec::NetHeader;
+use crate::spec::ring::{AVAIL_NO_INTERRUPT, USED_NO_NOTIFY, crosses};
+use crate::sync::{Ordering, fence};
+
+/// A split ring whose words and buffers are mapped.
+pub(crate) struct SplitTurn<'t> {
+    ring: &'t mut SplitRing,
+    areas: Areas<'t>,
+    memory: Translator<'t, dyn GuestMemory + 't>,
+    /// The memory keeps a dirty log: frames go through the pool, which remembers where they were written.
+    logged: bool,
+    lane: Lane,
+}
+
+impl<'t> SplitTurn<'t> {
+    pub(super) fn new<M: GuestMemory>(ring: &'t mut SplitRing, memory: &'t M) -> Result<Self, RingError> {
+        let logged = memory.logs_writes();
+        let mut memory: Translator<'t, dyn GuestMemory + 't> = Translator::new(memory);
+        let areas = Areas::map(&ring.config, &mut memory)?;
+        Ok(Self { ring, areas, memory, logged, lane: Lane::default() })
+    }
+
+    /// The pool, to look at its loan.
+    pub(crate) fn loan(&self) -> &Pool {
+        &self.ring.pool
+    }
+
+    /// Looks at the driver's index, and checks that it makes sense.
+    fn refresh(&mut self) -> Result<(), RingError> {
+        let ring = &mut *self.ring;
+        let index = self.areas.avail_index(Ordering::Acquire);
+        let jump = index.wrapping_sub(ring.cursor.next_used);
+        let popped = ring.cursor.next_avail.wrapping_sub(ring.cursor.next_used);
+        if jump < popped || jump > ring.config.size {
+            return Err(RingError::IndexJump { index, jump, size: ring.config.size });
+        }
+        ring.seen = index;
+        if ring.armed && index != ring.cursor.next_avail {
+            self.disarm();
+        }
+        Ok(())
+    }
+
+    /// Asks the driver not to kick: its chains are looked for anyway.
+    fn disarm(&mut self) {
+        self.ring.armed = false;
+        if !self.ring.event_idx {
+            self.areas.set_used_flags(USED_NO_NOTIFY);
+        }
+    }
+
+    /// Pops the next available chain; one that makes no sense is staged with length 0.
+    fn pop(&mut self) {
+        let position = self.ring.cursor.next_avail;
+        let popped = Popped { id: self.areas.avail_entry(usize::from(position)), position };
+        self.ring.cursor.next_avail = position.wrapping_add(1);
+        if let Err(fault) = self.walk(popped) {
+            tracing::debug!(head = popped.id, %fault, "the guest made a bad chain available");
+            self.ring.ledger.bad += 1;
+            self.stage(popped.id, 0);
+        }
+    }
+
+    /// Walks a chain into the pool.
+    fn walk(&mut self, popped: Popped) -> Result<(), ChainFault> {
+        let ring = &mut *self.ring;
+        if !ring.heads.hold(popped.id) {
+            let known = ring.heads.has(popped.id);
+            return Err(if known { ChainFault::Duplicate } else { ChainFault::HeadOutside });
+        }
+        let walk = Walk {
+            areas: &self.areas,
+            memory: &mut self.memory,
+            size: ring.config.size,
+            indirect: ring.indirect,
+            min_chain: ring.min_chain,
+        };
+        walk.into_pool(&mut ring.pool, popped).inspect_err(|_| ring.heads.complete(popped.id))
+    }
+
+    /// Writes a used entry behind those that the driver can see.
+    fn stage(&mut self, id: u16, written: u32) {
+        let next_used = self.ring.cursor.next_used;
+        self.areas.write_used(usize::from(next_used), u32::from(id), written);
+        self.ring.cursor.next_used = next_used.wrapping_add(1);
+    }
+
+    /// Stages a chain that was held, without a frame.
+    fn stage_empty(&mut self, chain: Popped) {
+        self.ring.heads.complete(chain.id);
+        self.ring.ledger.emptied += 1;
+        self.stage(chain.id, 0);
+    }
+}
+
+impl Ring for SplitTurn<'_> {
+    fn look(&mut self) -> Result<(), RingError> {
+        self.refresh()
+    }
+
+    fn open_lane(&mut self, frames: usize) {
+        let Cursor { next_avail, next_used } = self.ring.cursor;
+        let open = self.ring.pool.free() == 0 && !self.logged;
+        let available = usize::from(self.ring.seen.wrapping_sub(next_avail));
+        let len = if open { available.min(frames).min(BATCH) as u16 } else { 0 };
+        self.lane = Lane {
+            begin: next_avail,
+            next: next_avail,
+            end: next_avail.wrapping_add(len),
+            to_used: next_used.wrapping_sub(next_avail),
+        };
+    }
+
+    fn close_lane(&mut self) -> usize {
+        let placed = self.lane.next.wrapping_sub(self.lane.begin);
+        let cursor = &mut self.ring.cursor;
+        cursor.next_avail = cursor.next_avail.wrapping_add(placed);
+        cursor.next_used = cursor.next_used.wrapping_add(placed);
+        self.lane = Lane::default();
+        usize::from(placed)
+    }
+
+    #[inline(always)]
+    fn place<F: AsRef<[u8]>, const N: usize>(
+        &mut self,
+        header: &NetHeader,
+        header_len: usize,
+        frames: &[F],
+    ) -> Burst {
+        let (position, used) = self.lane.positions();
+        let count = frames.len().min(self.lane.left());
+        let mut heads = self.ring.heads.batch();
+        let spots = Spots::<N>::find(&self.areas, self.memory.remembered(), &mut heads, position, count);
+        let burst = spots.fill(&self.areas, used, header, header_len, frames);
+        spots.release(burst.frames, &mut heads);
+        self.lane.next = self.lane.next.wrapping_add(burst.frames as u16);
+        burst
+    }
+
+    fn reserve(&mut self, want: Want) -> Result<bool, RingError> {
+        let mut bytes = if want.bytes > 0 { self.ring.pool.free_bytes() } else { 0 };
+        let mut left = self.size();
+        loop {
+            let enough = self.ring.pool.free() >= want.chains && bytes >= want.bytes;
+            if !enough && left > 0 && self.ring.cursor.next_avail == self.ring.seen {
+                self.refresh()?;
+            }
+            if enough || left == 0 || self.ring.cursor.next_avail == self.ring.seen {
+                return Ok(enough);
+            }
+            let before = self.ring.pool.free();
+            self.pop();
+            left -= 1;
+            if self.ring.pool.free() > before {
+                bytes += self.ring.pool.last_capacity();
+            }
+        }
+    }
+
+    fn pool(&mut self) -> &mut Pool {
+        &mut self.ring.pool
+    }
+
+    fn stage_filled(&mut self) {
+        if self.logged {
+            self.ring.pool.for_each_written(|at, len| self.memory.mark_written(at, len));
+        }
+        for index in 0..self.ring.pool.filled() {
+            let Some((chain, written)) = self.ring.pool.filled_chain(index) else { break };
+            self.ring.heads.complete(chain.id);
+            self.stage(chain.id, written);
+        }
+        self.ring.pool.forget_filled();
+    }
+
+    fn publish(&mut self) -> u16 {
+        let ring = &mut *self.ring;
+        let staged = ring.cursor.next_used.wrapping_sub(ring.published);
+        if staged > 0 {
+            ring.published = ring.cursor.next_used;
+            ring.ledger.entries += u64::from(staged);
+            ring.heads.published();
+            self.areas.publish(ring.published);
+        }
+        staged
+    }
+
+    fn wants_interrupt(&mut self) -> bool {
+        let ring = &mut *self.ring;
+        let old = ring.decided.replace(ring.published);
+        if old == Some(ring.published) {
+            return false;
+        }
+        fence(Ordering::SeqCst);
+        if !ring.event_idx {
+            return self.areas.avail_flags() & AVAIL_NO_INTERRUPT == 0;
+        }
+        let used_event = self.areas.used_event();
+        old.is_none_or(|old| crosses(used_event, old, ring.published))
+    }
+
+    fn arm(&mut self) -> bool {
+        let next_avail = self.ring.cursor.next_avail;
+        if self.ring.event_idx {
+            self.areas.set_avail_event(next_avail);
+        } else {
+            self.areas.set_used_flags(0);
+        }
+        self.ring.armed = true;
+        fence(Ordering::SeqCst);
+        self.areas.avail_index(Ordering::Relaxed) != next_avail
+    }
+
+    fn give_back(&mut self) {
+        let mut free = self.ring.pool.take_free();
+        let next = self.ring.cursor.next_avail;
+        free.sort_unstable_by_key(|chain| next.wrapping_sub(chain.position));
+        let is_last = |(back, chain): &(u16, &Popped)| next.wrapping_sub(chain.position) == back + 1;
+        let rewound = (0..).zip(&free).take_while(is_last).count();
+        for chain in free.iter().take(rewound) {
+            self.ring.heads.release(chain.id);
+        }
+        self.ring.cursor.next_avail = next.wrapping_sub(rewound as u16);
+        self.ring.ledger.given_back += rewound as u64;
+        for chain in free.iter().skip(rewound) {
+            self.stage_empty(*chain);
+        }
+    }
+
+    fn retranslate(&mut self) {
+        for chain in self.ring.pool.retranslate(&mut self.memory) {
+            self.stage_empty(chain);
+        }
+    }
+
+    fn size(&self) -> usize {
+        usize::from(self.ring.config.size)
+    }
+
+    fn ledger(&self) -> Ledger {
+        let ring = &*self.ring;
+        let held = u64::from(ring.cursor.next_avail.wrapping_sub(ring.cursor.next_used));
+        let entries = ring.ledger.entries + u64::from(ring.cursor.next_used.wrapping_sub(ring.published));
+        Ledger { popped: entries + held + ring.ledger.given_back, entries, ..ring.ledger }
+    }
+}
