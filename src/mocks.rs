@@ -47,6 +47,7 @@ mock! {
 mock! {
     /// A mock of [`GuestMemory`]. Its regions last for the whole program, since nothing else keeps them.
     pub GuestMemory {}
+    // SAFETY: it answers what its owner told it to, who vouches for the regions.
     unsafe impl GuestMemory for GuestMemory {
         fn region(&self, at: Gpa) -> Option<Region<'static>>;
         fn refresh(&mut self) -> bool;
