@@ -89,7 +89,8 @@ impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
     /// Walks a chain from its head, and adds it to the pool if all of it is well.
     pub(super) fn into_pool(self, pool: &mut Pool, popped: Popped) -> Result<(), ChainFault> {
         let mut chain = pool.begin();
-        let mut steps = Steps { left: self.size, size: self.size, indirect: None, allowed: self.indirect };
+        let mut steps =
+            Steps { left: self.size, size: self.size, entries: 1, indirect: None, allowed: self.indirect };
         let mut descriptor = self.areas.descriptor(popped.id);
         loop {
             if descriptor.has(DESC_INDIRECT) {
@@ -109,7 +110,7 @@ impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
         match chain.capacity() {
             short if short < self.min_chain => Err(ChainFault::TooShort(short)),
             _ => {
-                chain.finish(popped);
+                chain.finish(popped, steps.entries);
                 Ok(())
             }
         }
@@ -120,6 +121,8 @@ impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
 struct Steps {
     left: u16,
     size: u16,
+    /// How many descriptors of the queue's own table it has seen.
+    entries: u16,
     indirect: Option<(Gpa, u16)>,
     allowed: bool,
 }
@@ -147,14 +150,17 @@ impl Steps {
     }
 
     fn next<'m, M: GuestMemory + ?Sized>(
-        &self,
+        &mut self,
         index: u16,
         areas: &Areas<'m>,
         memory: &mut Translator<'m, M>,
     ) -> Result<Descriptor, ChainFault> {
         match self.indirect {
             Some((at, entries)) if index < entries => read_entry(at, index, memory),
-            None if index < self.size => Ok(areas.descriptor(index)),
+            None if index < self.size => {
+                self.entries += 1;
+                Ok(areas.descriptor(index))
+            }
             _ => Err(ChainFault::NextOutside(index)),
         }
     }
