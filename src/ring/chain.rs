@@ -83,6 +83,8 @@ pub(super) struct Walk<'w, 't, M: ?Sized> {
     pub(super) indirect: bool,
     /// The shortest chain that is of use, in bytes.
     pub(super) min_chain: usize,
+    /// How many descriptors may still be looked at; a chain that was begun is walked to its end all the same.
+    pub(super) fuel: &'w mut u16,
 }
 
 impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
@@ -98,6 +100,7 @@ impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
                 continue;
             }
             steps.count()?;
+            *self.fuel = self.fuel.saturating_sub(1);
             if !descriptor.has(DESC_WRITE) {
                 return Err(ChainFault::ReadOnly);
             }

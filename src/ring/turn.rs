@@ -5,7 +5,7 @@ use super::chain::{ChainFault, Popped, Walk};
 use super::{Cursor, Ledger, Pool, Ring, RingError, SplitRing, Want};
 use crate::mem::{GuestMemory, Translator};
 use crate::spec::NetHeader;
-use crate::spec::ring::{AVAIL_NO_INTERRUPT, USED_NO_NOTIFY, crosses};
+use crate::spec::ring::{AVAIL_NO_INTERRUPT, MAX_SIZE, USED_NO_NOTIFY, crosses};
 use crate::sync::{Ordering, fence};
 
 /// A split ring whose words and buffers are mapped.
@@ -16,6 +16,8 @@ pub(crate) struct SplitTurn<'t> {
     /// The memory keeps a dirty log: frames go through the pool, which remembers where they were written.
     logged: bool,
     lane: Lane,
+    /// Descriptors that the current reserving may still look at.
+    fuel: u16,
 }
 
 /// Available chains into which frames may be placed without the pool: the turn's own part of the cursor.
@@ -32,12 +34,16 @@ struct Lane {
 /// How far a lane goes before it is settled: a batch, within which the budget is not looked at.
 const LANE: u16 = 32;
 
+/// How many descriptors one reserving looks at. Chains may share descriptors, so that those of a hostile guest come to
+/// the square of the queue's size.
+const FUEL: u16 = MAX_SIZE;
+
 impl<'t> SplitTurn<'t> {
     pub(super) fn new<M: GuestMemory>(ring: &'t mut SplitRing, memory: &'t M) -> Result<Self, RingError> {
         let logged = memory.logs_writes();
         let mut memory: Translator<'t, dyn GuestMemory + 't> = Translator::new(memory);
         let areas = Areas::map(&ring.config, &mut memory)?;
-        Ok(Self { ring, areas, memory, logged, lane: Lane::default() })
+        Ok(Self { ring, areas, memory, logged, lane: Lane::default(), fuel: 0 })
     }
 
     /// The pool, to look at its loan.
@@ -96,6 +102,7 @@ impl<'t> SplitTurn<'t> {
             size: ring.config.size,
             indirect: ring.indirect,
             min_chain: ring.min_chain,
+            fuel: &mut self.fuel,
         };
         walk.into_pool(&mut ring.pool, popped)?;
         head.hold();
@@ -170,12 +177,14 @@ impl Ring for SplitTurn<'_> {
     fn reserve(&mut self, want: Want) -> Result<bool, RingError> {
         let mut bytes = if want.bytes > 0 { self.ring.pool.free_bytes() } else { 0 };
         let mut left = self.size();
+        self.fuel = FUEL;
         loop {
             let enough = self.ring.pool.free() >= want.chains && bytes >= want.bytes;
-            if !enough && left > 0 && self.ring.cursor.next_avail == self.ring.seen {
+            let spent = left == 0 || self.fuel == 0;
+            if !enough && !spent && self.ring.cursor.next_avail == self.ring.seen {
                 self.refresh()?;
             }
-            if enough || left == 0 || self.ring.cursor.next_avail == self.ring.seen {
+            if enough || spent || self.ring.cursor.next_avail == self.ring.seen {
                 return Ok(enough);
             }
             let before = self.ring.pool.free();
