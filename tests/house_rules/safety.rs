@@ -11,6 +11,8 @@ const ISLANDS: &[(&str, &str)] = &[
     ("src/mocks.rs",           "a mock of an unsafe trait"),
     ("backends/*/src/sys.rs",  "calls into the operating system"),
     ("backends/*/src/sys/",    "calls into the operating system"),
+    ("tests/loom/src/ram.rs",  "guest memory of the models"),
+    ("tests/allocations.rs",   "counting allocator"),
     ("benches/",               "counting allocators and floors to measure against"),
 ];
 
