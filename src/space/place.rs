@@ -10,8 +10,6 @@ pub struct RxSpace<'t> {
     pub(super) rules: HeaderRules,
     pub(super) limits: Limits,
     tally: Tally,
-    /// Outlives the space, so that a source that panics does not take the tally along.
-    ledger: &'t mut Tally,
     full: bool,
     /// The lane has declined a frame of this `recv`, and stays shut.
     declined: bool,
@@ -42,13 +40,12 @@ pub enum Placed {
 }
 
 impl<'t> RxSpace<'t> {
-    pub(crate) fn new(ring: SplitTurn<'t>, rules: HeaderRules, ledger: &'t mut Tally) -> Self {
+    pub(crate) fn new(ring: SplitTurn<'t>, rules: HeaderRules) -> Self {
         Self {
             ring,
             rules,
             limits: Limits::default(),
             tally: Tally::default(),
-            ledger,
             full: false,
             declined: false,
             broken: None,
@@ -67,7 +64,7 @@ impl<'t> RxSpace<'t> {
     /// Closes the space after a `recv`; returns what was taken in it.
     pub(crate) fn close(&mut self) -> Tally {
         self.close_lane();
-        std::mem::take(&mut self.tally) + std::mem::take(self.ledger)
+        std::mem::take(&mut self.tally)
     }
 
     /// Lets plain frames pass by the pool, as far as the limits go.
@@ -244,13 +241,6 @@ impl<'t> RxSpace<'t> {
     /// Whether the free chains take the whole descriptor table, so that the guest has none left to post.
     pub(super) fn holds_whole_ring(&mut self) -> bool {
         self.ring.pool().free_entries() >= self.ring.size()
-    }
-}
-
-impl Drop for RxSpace<'_> {
-    fn drop(&mut self) {
-        self.close_lane();
-        *self.ledger = self.tally + *self.ledger;
     }
 }
 
