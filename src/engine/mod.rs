@@ -43,7 +43,6 @@ pub struct Engine<M, I> {
     memory: M,
     irq: I,
     rules: HeaderRules,
-    tally: Tally,
     moderator: Moderator,
     config: EngineConfig,
     counters: Arc<Counters>,
@@ -87,7 +86,6 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
             memory,
             irq,
             rules: HeaderRules::new(features),
-            tally: Tally::default(),
             moderator: Moderator::new(config.moderation),
             config,
             counters: Arc::default(),
@@ -182,13 +180,14 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
     fn turn(&mut self, now: Instant) -> Result<Turn<'_, I>, EngineError> {
         let ring = self.ring.turn(&self.memory)?;
         Ok(Turn {
-            space: RxSpace::new(ring, self.rules, &mut self.tally),
+            space: RxSpace::new(ring, self.rules),
             irq: &mut self.irq,
             moderator: &mut self.moderator,
             config: &self.config,
             counters: &self.counters,
             now,
             budget: self.config.budget,
+            tally: Tally::default(),
         })
     }
 }

@@ -7,7 +7,7 @@ use super::{Budget, Counters, EngineConfig, EngineError, Progress, WhenFull};
 use crate::irq::IrqLine;
 use crate::ring::Ring;
 use crate::source::{FrameSource, Received, SourceError};
-use crate::space::{Limits, RxSpace};
+use crate::space::{Limits, RxSpace, Tally};
 
 /// The parts of an engine for the length of a turn.
 pub(super) struct Turn<'t, I> {
@@ -19,6 +19,16 @@ pub(super) struct Turn<'t, I> {
     pub(super) now: Instant,
     /// What is left of the budget.
     pub(super) budget: Budget,
+    /// What was taken so far.
+    pub(super) tally: Tally,
+}
+
+impl<I> Drop for Turn<'_, I> {
+    /// Enters in the counters what the turn came to, even if its source panicked.
+    fn drop(&mut self) {
+        self.tally += self.space.close();
+        self.counters.enter(&self.tally, &self.space.ring.ledger());
+    }
 }
 
 /// What a source did with the room it was given.
@@ -60,12 +70,11 @@ impl<I: IrqLine> Turn<'_, I> {
         let one = discard && self.space.ring.pool().free() > 0;
         let frames = if one { 1 } else { self.budget.frames.max(1) as usize };
         self.space.open(Limits { frames, bytes: self.budget.bytes, discard })?;
-        let bad = self.space.ring.ledger().bad;
+        let bad = self.space.ring.bad_chains();
         let outcome = source.recv(&mut self.space);
         let tally = self.space.close();
-        let ledger = self.space.ring.ledger();
-        self.counters.enter(&tally, &ledger);
-        let work = tally.taken() + (ledger.bad - bad);
+        self.tally += tally;
+        let work = tally.taken() + (self.space.ring.bad_chains() - bad);
         self.budget.frames = self.budget.frames.saturating_sub(u32::try_from(work).unwrap_or(u32::MAX));
         self.budget.bytes = self.budget.bytes.saturating_sub(tally.bytes);
         Ok(Copied { outcome, frames: tally.taken() })
@@ -125,9 +134,10 @@ impl<I: IrqLine> Turn<'_, I> {
         Ok(progress)
     }
 
-    /// Asks the guest for a kick; `None` if it has posted more meanwhile.
+    /// Asks the guest for a kick; `None` if it has posted more meanwhile. Another look is work, too.
     fn starve(&mut self) -> Result<Option<Progress>, EngineError> {
         if self.space.ring.arm() {
+            self.budget.frames = self.budget.frames.saturating_sub(1);
             return Ok(None);
         }
         self.counters.starved();
@@ -146,8 +156,6 @@ impl<I: IrqLine> Turn<'_, I> {
     pub(super) fn finish(&mut self) {
         self.space.ring.stage_filled();
         self.space.ring.give_back();
-        let tally = self.space.close();
-        self.counters.enter(&tally, &self.space.ring.ledger());
         self.publish();
         let _ = self.notify(Load::Quiet);
     }

@@ -1,7 +1,7 @@
 //! What became of the frames of one turn.
 
 use std::fmt;
-use std::ops::Add;
+use std::ops::AddAssign;
 
 /// Why a frame was dropped. No frame is lost for any other reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,15 +47,11 @@ pub(crate) struct Tally {
     pub(crate) dropped: [u64; DropReason::ALL.len()],
 }
 
-impl Add for Tally {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            frames: self.frames + other.frames,
-            bytes: self.bytes + other.bytes,
-            dropped: std::array::from_fn(|reason| self.dropped[reason] + other.dropped[reason]),
-        }
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.frames += other.frames;
+        self.bytes += other.bytes;
+        self.dropped.iter_mut().zip(other.dropped).for_each(|(sum, more)| *sum += more);
     }
 }
 
