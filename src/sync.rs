@@ -68,14 +68,14 @@ macro_rules! word {
             unsafe fn load(at: *mut Self, order: Ordering) -> Self {
                 // SAFETY: the caller vouches for alignment and mapping.
                 let now = || <$int>::from_le(unsafe { at.read_volatile() }).into();
-                modelled::word(at as usize, now).load(order) as $int
+                modelled::word(at as usize, size_of::<$int>(), now).load(order) as $int
             }
 
             #[cfg(loom)]
             unsafe fn store(at: *mut Self, value: Self, order: Ordering) {
                 // SAFETY: the caller vouches for alignment and mapping.
                 let now = || <$int>::from_le(unsafe { at.read_volatile() }).into();
-                modelled::word(at as usize, now).store(value.into(), order);
+                modelled::word(at as usize, size_of::<$int>(), now).store(value.into(), order);
             }
         }
     };
@@ -86,6 +86,8 @@ word!(u32, AtomicU32);
 word!(u64, AtomicU64);
 
 /// Guest words under the model checker: one loom atomic for each address, made at its first use in an execution.
+///
+/// Nothing is written through to the memory, so both sides must access a word at the same address and size.
 #[cfg(loom)]
 mod modelled {
     use std::collections::HashMap;
@@ -93,12 +95,16 @@ mod modelled {
 
     use loom::sync::atomic::AtomicU64;
 
+    type Words = HashMap<usize, (usize, Arc<AtomicU64>)>;
+
     loom::lazy_static! {
-        static ref WORDS: Mutex<HashMap<usize, Arc<AtomicU64>>> = Mutex::new(HashMap::new());
+        static ref WORDS: Mutex<Words> = Mutex::new(Words::new());
     }
 
-    pub(super) fn word(at: usize, now: impl FnOnce() -> u64) -> Arc<AtomicU64> {
+    pub(super) fn word(at: usize, size: usize, now: impl FnOnce() -> u64) -> Arc<AtomicU64> {
         let mut words = WORDS.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(words.entry(at).or_insert_with(|| Arc::new(AtomicU64::new(now()))))
+        let (made, word) = words.entry(at).or_insert_with(|| (size, Arc::new(AtomicU64::new(now()))));
+        assert_eq!(*made, size, "a modelled word is accessed at one size only");
+        Arc::clone(word)
     }
 }

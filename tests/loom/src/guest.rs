@@ -43,10 +43,13 @@ impl Guest {
 
     /// Writes every word of the ring once, so that all of them exist before the threads do.
     fn set_up(&self, len: u32) {
-        let table = self.array::<u64>(0, 2 * usize::from(self.size));
+        // To loom a word is its address and is always accessed whole, so these are the words that the device loads.
+        let addresses = self.array::<u64>(0, 2 * usize::from(self.size));
+        let rest = self.array::<u32>(0, 4 * usize::from(self.size));
         for head in 0..usize::from(self.size) {
-            table.store(2 * head, self.buffer(head as u16).0, Ordering::Relaxed);
-            table.store(2 * head + 1, u64::from(len) | u64::from(DESC_WRITE) << 32, Ordering::Relaxed);
+            addresses.store(2 * head, self.buffer(head as u16).0, Ordering::Relaxed);
+            rest.store(4 * head + 2, len, Ordering::Relaxed);
+            rest.store(4 * head + 3, u32::from(DESC_WRITE), Ordering::Relaxed);
         }
         let (avail, used, entries) = (self.avail(), self.used(), self.used_entries());
         (0..avail.len()).for_each(|word| avail.store(word, 0, Ordering::Relaxed));
