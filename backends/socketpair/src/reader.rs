@@ -1,0 +1,154 @@
+//! How frames are read: lend, read, report, and what each answer of the system means.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::task::Waker;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use netrx::space::Lent;
+use netrx::{FrameMeta, Placed, Received, RxSpace, SourceError};
+
+use crate::SocketError;
+use crate::calls::{BATCH, Batch, BatchEnd, Calls, Message};
+use crate::sys::{Readiness, options};
+
+/// How long a system that is short of memory is left alone. Nothing else waits for a time.
+const BREATHER: Duration = Duration::from_millis(1);
+
+/// Reads a socket by way of `calls`.
+#[derive(Debug)]
+pub(crate) struct Reader<C> {
+    // Before the socket, which it watches: fields are dropped in order.
+    readiness: Readiness,
+    socket: OwnedFd,
+    calls: C,
+    largest: usize,
+    /// The far end is gone: an empty socket stays empty.
+    gone: bool,
+    /// The system was short of memory: the next wait is for that.
+    strained: bool,
+}
+
+impl<C: Calls> Reader<C> {
+    pub(crate) fn new(socket: OwnedFd, calls: C, largest: usize) -> Result<Self, SocketError> {
+        options::check_kind(socket.as_fd())?;
+        let readiness = Readiness::new(socket.as_fd()).map_err(SocketError::io("watch the socket"))?;
+        Ok(Self { readiness, socket, calls, largest, gone: false, strained: false })
+    }
+
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    pub(crate) fn into_socket(self) -> OwnedFd {
+        self.socket
+    }
+
+    pub(crate) fn waker(&self) -> Waker {
+        self.readiness.waker()
+    }
+
+    /// Sleeps until the socket is readable, the waker was woken, or `until`.
+    ///
+    /// Readiness is level-triggered: whatever `recv` left in the socket ends this at once. It cannot spin, because a
+    /// worker comes here only after `recv` has found the socket empty, never for want of room in the guest.
+    pub(crate) fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
+        if std::mem::take(&mut self.strained) {
+            let left = until.map_or(BREATHER, |until| until.saturating_duration_since(Instant::now()));
+            thread::sleep(left.min(BREATHER));
+        } else if !self.gone {
+            let ready = self.readiness.wait(until).map_err(failed("wait for the socket"))?;
+            self.gone = ready.hung_up;
+        }
+        Ok(())
+    }
+
+    /// Reads until the guest has no room or the socket no frames.
+    pub(crate) fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        loop {
+            let Some(lent) = space.lend(self.largest, BATCH) else { return Ok(Received::More) };
+            let end = if lent.must_peek() { self.read_if_it_fits(lent)? } else { self.read(lent)? };
+            if let Some(received) = end {
+                return Ok(received);
+            }
+        }
+    }
+
+    /// Reads as many frames as were lent for; `None` if there may be more.
+    fn read(&mut self, mut lent: Lent<'_, '_>) -> Result<Option<Received>, SourceError> {
+        let mut messages = [Message::default(); BATCH];
+        let places = messages.get_mut(..lent.frames()).unwrap_or_default();
+        let Batch { count, end } = self.calls.receive(self.socket.as_fd(), &lent, places);
+        let read = places.get(..count).unwrap_or_default();
+        let frames = self.before_the_end(read);
+        report(&mut lent, frames);
+        match end {
+            _ if frames.len() < read.len() => Ok(Some(Received::Closed)),
+            BatchEnd::Full => Ok(None),
+            BatchEnd::Short => Ok(Some(Received::Empty)),
+            BatchEnd::Failed(error) => self.mend(error).map(Some),
+        }
+    }
+
+    /// The messages without those at the end that are no frames: a socket whose far end is gone, or that was shut down
+    /// for reading, reads as empty messages without end. Otherwise empty messages are frames like others.
+    fn before_the_end<'m>(&self, messages: &'m [Message]) -> &'m [Message] {
+        let frames = messages.iter().rposition(|message| message.len > 0).map_or(0, |last| last + 1);
+        if frames == messages.len() || !options::is_hung_up(self.socket.as_fd()) {
+            return messages;
+        }
+        messages.get(..frames).unwrap_or_default()
+    }
+
+    /// Reads the next frame if the little room there is holds it.
+    fn read_if_it_fits(&mut self, lent: Lent<'_, '_>) -> Result<Option<Received>, SourceError> {
+        let len = match self.calls.peek(self.socket.as_fd(), self.largest) {
+            Ok(len) => len,
+            Err(error) => return self.mend(error).map(Some),
+        };
+        if len <= lent.room(0) {
+            return self.read(lent);
+        }
+        match lent.too_long(len) {
+            Placed::Dropped(_) => self.calls.skip(self.socket.as_fd()).map_err(failed("skip a frame"))?,
+            Placed::NoRoom | Placed::Delivered => return Ok(Some(Received::More)),
+        }
+        Ok(None)
+    }
+
+    /// What an error means; one that comes back is fatal.
+    fn mend(&mut self, error: io::Error) -> Result<Received, SourceError> {
+        match error.raw_os_error() {
+            _ if error.kind() == io::ErrorKind::WouldBlock => {
+                return Ok(if self.gone { Received::Closed } else { Received::Empty });
+            }
+            Some(libc::ENOBUFS | libc::ENOMEM) => {
+                self.strained = true;
+                return Ok(Received::Empty);
+            }
+            // What was sent before may still be queued.
+            Some(libc::ECONNRESET) => self.gone = true,
+            // The second is news of what others sent through this socket.
+            Some(libc::EINTR | libc::ECONNREFUSED) => {}
+            _ => return Err(failed("read from the socket")(error)),
+        }
+        Ok(Received::More)
+    }
+}
+
+/// Tells the guest's space what was read.
+fn report(lent: &mut Lent<'_, '_>, frames: &[Message]) {
+    for frame in frames {
+        // Whatever became of it, it is counted, and not in the socket any more.
+        let _ = if frame.cut { lent.cut() } else { lent.fill(frame.len, FrameMeta::PLAIN) };
+    }
+}
+
+/// For `map_err`.
+fn failed(doing: &'static str) -> impl FnOnce(io::Error) -> SourceError {
+    move |cause| SourceError::Io { doing, cause }
+}
+
+#[cfg(test)]
+mod tests;
