@@ -21,7 +21,7 @@ pub use chain::ChainFault;
 pub use config::{ConfigError, RingConfig};
 pub use split::SplitRing;
 
-pub(crate) use pool::{Pool, Slot};
+pub(crate) use pool::{MAX_LIST, Pool, Slot};
 pub(crate) use turn::SplitTurn;
 
 use crate::mem::MemoryError;

@@ -9,7 +9,7 @@ use crate::mem::{Gpa, GuestBuf, GuestMemory, GuestSlice, Translator};
 const MAX_CHAIN_BYTES: usize = 1 << 18;
 
 /// Scatter lists longer than this are refused by common systems (`IOV_MAX`).
-const MAX_LIST: usize = 1024;
+pub(crate) const MAX_LIST: usize = 1024;
 
 /// Popped chains in the order they were popped: the filled ones first, then the free ones.
 ///

@@ -2,7 +2,7 @@
 
 use super::{DropReason, Placed, RxSpace};
 use crate::mem::GuestBuf;
-use crate::ring::{Ring, Slot, Want};
+use crate::ring::{MAX_LIST, Ring, Slot, Want};
 use crate::spec::FrameMeta;
 
 /// Guest buffers lent for several frames: a scatter list for each, to be handed to one system call or to several.
@@ -99,10 +99,8 @@ impl<'s, 't> Lent<'s, 't> {
     ///
     /// [`Placed::Dropped`] means that it never will fit: the source discards it.
     pub fn too_long(self) -> Placed {
-        if self.space.holds_whole_ring() {
-            return self.space.dropped(DropReason::TooLong);
-        }
-        self.space.refused()
+        let never = self.space.holds_whole_ring() || self.buffers(0).len() == MAX_LIST;
+        if never { self.space.dropped(DropReason::TooLong) } else { self.space.refused() }
     }
 
     fn next_slot(&mut self) -> Option<Slot> {

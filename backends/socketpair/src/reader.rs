@@ -110,7 +110,7 @@ impl<C: Calls> Reader<C> {
         if len <= lent.room(0) {
             return self.read(lent);
         }
-        match lent.too_long(len) {
+        match lent.too_long() {
             Placed::Dropped(_) => self.calls.skip(self.socket.as_fd()).map_err(failed("skip a frame"))?,
             Placed::NoRoom | Placed::Delivered => return Ok(Some(Received::More)),
         }

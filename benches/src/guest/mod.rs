@@ -2,10 +2,13 @@
 
 mod driver;
 mod layout;
+mod memory;
+pub(crate) mod netrx;
 mod ram;
 
 pub(crate) use driver::Driver;
 pub(crate) use layout::{Layout, SEATS, Shape};
+pub(crate) use memory::RamMap;
 pub(crate) use ram::{GPA_BASE, GuestRam};
 
 /// Length of the virtio-net header every subject writes.

@@ -1,12 +1,74 @@
-//! netrx's worker, fed by its channel source.
+//! netrx's worker: the public slot, fed by its channel source.
 
 use std::sync::Arc;
 
-use super::{IrqProbe, Worker};
+use crossbeam_channel::Sender;
+use netrx::worker::{RxConfig, RxWorkerSlot};
+use netrx::{EngineConfig, IrqError, IrqLine};
+use netrx_channel::ChannelSource;
+
+use super::{CHANNEL, IrqProbe, Kick, Worker};
 use crate::Result;
-use crate::guest::Driver;
+use crate::guest::netrx::{FEATURES, memory, ring_config};
+use crate::guest::{Driver, RamMap};
+
+const NAME: &str = "netrx-rx";
+
+struct Line(Arc<IrqProbe>);
+
+impl IrqLine for Line {
+    fn raise(&mut self) -> std::result::Result<(), IrqError> {
+        self.0.raise();
+        Ok(())
+    }
+}
+
+struct Netrx {
+    frames: Sender<Vec<u8>>,
+    ended: crossbeam_channel::Receiver<()>,
+    slot: Arc<RxWorkerSlot<RamMap, Line>>,
+}
 
 /// Starts it through the public slot.
-pub(super) fn start(_driver: &Driver, _irq: Arc<IrqProbe>) -> Result<Option<Box<dyn Worker>>> {
-    Ok(None)
+pub(super) fn start(driver: &Driver, irq: Arc<IrqProbe>) -> Result<Option<Box<dyn Worker>>> {
+    let (frames, receiver) = crossbeam_channel::bounded(CHANNEL);
+    let (end, ended) = crossbeam_channel::bounded(1);
+    let slot = RxWorkerSlot::new(NAME);
+    slot.deposit_memory(memory(driver)?);
+    slot.deposit_irq(Line(irq));
+    slot.offer_source(0, ChannelSource::new(receiver));
+    slot.on_end(move |_| {
+        // Only one end is waited for.
+        let _ = end.try_send(());
+    });
+    slot.driver_ok(RxConfig {
+        ring: ring_config(driver),
+        features: FEATURES,
+        engine: EngineConfig::default(),
+        restored: false,
+    })?;
+    Ok(Some(Box::new(Netrx { frames, ended, slot: Arc::new(slot) })))
+}
+
+impl Worker for Netrx {
+    fn thread_name(&self) -> &'static str {
+        NAME
+    }
+
+    fn send(&self, frame: Vec<u8>) -> Result<()> {
+        Ok(self.frames.send(frame)?)
+    }
+
+    fn kick(&self) -> Kick {
+        let slot = Arc::clone(&self.slot);
+        Box::new(move || slot.kick())
+    }
+
+    /// It ends by itself once the channel is closed and empty.
+    fn finish(self: Box<Self>) -> Result<()> {
+        drop(self.frames);
+        self.ended.recv()?;
+        self.slot.stop()?;
+        Ok(())
+    }
 }

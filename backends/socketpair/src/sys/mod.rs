@@ -55,7 +55,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 /// The time from now to `until`, as the system wants it.
 fn time_left(until: Instant) -> libc::timespec {
     let left = until.saturating_duration_since(Instant::now()).min(LONGEST_SLEEP);
-    let nanos = libc::c_long::try_from(left.subsec_nanos()).unwrap_or_default();
+    let nanos = left.subsec_nanos() as libc::c_long;
     // No `time_t` is too short for the seconds of a day.
     libc::timespec { tv_sec: left.as_secs() as _, tv_nsec: nanos }
 }
