@@ -16,6 +16,8 @@ fn main() {
         bsd: { any(target_os = "freebsd", target_os = "openbsd", target_os = "netbsd") },
         // Whether kqueue has events of the user's own; else a pair of sockets stands in.
         user_events: { all(kqueue, not(any(target_os = "openbsd", target_os = "netbsd"))) },
+        // Whether there are connected Unix sockets that keep boundaries.
+        seqpacket: { all(supported, not(target_os = "macos")) },
         // Many frames a call.
         recvmmsg: { any(target_os = "linux", target_os = "freebsd", target_os = "netbsd") },
     }

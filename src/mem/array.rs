@@ -87,46 +87,49 @@ impl<'m, T: Word> GuestArray<'m, T> {
     }
 }
 
-/// A power of two of entries in guest memory, of `N` words each, indexed by a free-running position.
+/// A power of two of entries in guest memory, of `STRIDE` bytes each, indexed by a free-running position.
 ///
 /// Every position is an entry, so an access needs no check.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct GuestRing<'m, T, const N: usize> {
-    first: *mut T,
+pub(crate) struct GuestRing<'m, const STRIDE: usize> {
+    first: *mut u8,
     mask: usize,
     memory: PhantomData<&'m ()>,
 }
 
-impl<'m, T: Word, const N: usize> GuestRing<'m, T, N> {
-    /// The `size` entries from `at`; a size that is no power of two is rounded down to one, and 0 up to 1.
+impl<'m, const STRIDE: usize> GuestRing<'m, STRIDE> {
+    /// The `size` entries from `at`, aligned for words of type `T`, the largest that is in them. A size that is no
+    /// power of two is rounded down to one, and 0 up to 1.
     ///
     /// # Errors
     /// As for [`GuestArray::new`].
-    pub(crate) fn new<M: GuestMemory + ?Sized>(
+    pub(crate) fn new<T: Word, M: GuestMemory + ?Sized>(
         memory: &mut Translator<'m, M>,
         at: Gpa,
         size: u16,
     ) -> Result<Self, MemoryError> {
         let size = 1 << size.checked_ilog2().unwrap_or(0);
-        let words = GuestArray::new(memory, at, size * N)?;
-        Ok(Self { first: words.first, mask: size - 1, memory: PhantomData })
+        let words = GuestArray::<T>::new(memory, at, size * STRIDE / size_of::<T>())?;
+        Ok(Self { first: words.first.cast(), mask: size - 1, memory: PhantomData })
     }
 
-    /// Loads an entry's words, one by one.
+    /// Loads the word that lies `AT` bytes into an entry.
     #[inline(always)]
-    pub(crate) fn load(&self, position: u16) -> [T; N] {
-        let entry = (usize::from(position) & self.mask) * N;
-        // SAFETY: masked, the entry lies inside of the range that was checked when the ring was made, for `'m`.
-        std::array::from_fn(|word| unsafe { T::load(self.first.add(entry + word), Ordering::Relaxed) })
+    pub(crate) fn load<T: Word, const AT: usize>(&self, position: usize) -> T {
+        // SAFETY: masked, the word lies inside of the range that was checked when the ring was made, for `'m`.
+        unsafe { T::load(self.word::<T, AT>(position), Ordering::Relaxed) }
     }
 
-    /// Stores an entry's words, one by one.
+    /// Stores the word that lies `AT` bytes into an entry.
     #[inline(always)]
-    pub(crate) fn store(&self, position: u16, words: [T; N]) {
-        let entry = (usize::from(position) & self.mask) * N;
-        for (word, value) in words.into_iter().enumerate() {
-            // SAFETY: masked, the entry lies inside of the range that was checked when the ring was made, for `'m`.
-            unsafe { T::store(self.first.add(entry + word), value, Ordering::Relaxed) };
-        }
+    pub(crate) fn store<T: Word, const AT: usize>(&self, position: usize, value: T) {
+        // SAFETY: masked, the word lies inside of the range that was checked when the ring was made, for `'m`.
+        unsafe { T::store(self.word::<T, AT>(position), value, Ordering::Relaxed) }
+    }
+
+    #[inline(always)]
+    fn word<T: Word, const AT: usize>(&self, position: usize) -> *mut T {
+        const { assert!(AT + size_of::<T>() <= STRIDE && AT.is_multiple_of(size_of::<T>())) };
+        self.first.wrapping_add((position & self.mask) * STRIDE + AT).cast()
     }
 }

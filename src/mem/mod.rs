@@ -75,7 +75,7 @@ impl<'m> Region<'m> {
 
     /// The `len` bytes from `at`, if it holds all of them.
     #[inline(always)]
-    fn get(&self, at: Gpa, len: u32) -> Option<GuestSlice<'m>> {
+    pub(crate) fn get(&self, at: Gpa, len: u32) -> Option<GuestSlice<'m>> {
         self.host.get(at.0.wrapping_sub(self.start.0), len)
     }
 }

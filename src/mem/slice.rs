@@ -26,7 +26,7 @@ impl<'m> GuestSlice<'m> {
     }
 
     /// No bytes.
-    pub(super) const EMPTY: Self = Self { host: std::ptr::null_mut(), len: 0, memory: PhantomData };
+    pub(crate) const EMPTY: Self = Self { host: std::ptr::null_mut(), len: 0, memory: PhantomData };
 
     /// The `len` bytes from `offset` on, if it has them.
     #[inline(always)]

@@ -19,10 +19,9 @@ impl<'m, M: GuestMemory + ?Sized> Translator<'m, M> {
         Self { memory, last: Region::EMPTY }
     }
 
-    /// The `len` bytes from `at`, if they lie in the region of the last answer.
-    #[inline(always)]
-    pub(crate) fn remembered(&self, at: Gpa, len: u32) -> Option<GuestSlice<'m>> {
-        self.last.get(at, len)
+    /// The region of the last answer.
+    pub(crate) fn remembered(&self) -> Region<'m> {
+        self.last
     }
 
     /// Records a write in the memory's dirty log.

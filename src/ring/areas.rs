@@ -3,6 +3,7 @@
 use super::chain::Descriptor;
 use super::{RingConfig, RingError};
 use crate::mem::{Gpa, GuestArray, GuestMemory, GuestRing, MemoryError, Translator};
+use crate::spec::ring::DESC_LEN;
 use crate::sync::Ordering;
 
 /// Both rings begin with two words of 16 bits: flags and index.
@@ -15,19 +16,19 @@ mod header {
 }
 
 /// Bytes of an entry of the available ring.
-const AVAIL_ENTRY: u64 = 2;
+const AVAIL_ENTRY: usize = 2;
 /// Bytes of an entry of the used ring.
-const USED_ENTRY: u64 = 8;
+const USED_ENTRY: usize = 8;
 
 /// A split ring's words in host memory, for the length of a turn.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Areas<'t> {
-    table: GuestRing<'t, u64, 2>,
+    table: GuestRing<'t, DESC_LEN>,
     avail: GuestArray<'t, u16>,
-    avail_entries: GuestRing<'t, u16, 1>,
+    avail_entries: GuestRing<'t, AVAIL_ENTRY>,
     used_event: GuestArray<'t, u16>,
     used: GuestArray<'t, u16>,
-    used_entries: GuestRing<'t, u32, 2>,
+    used_entries: GuestRing<'t, USED_ENTRY>,
     avail_event: GuestArray<'t, u16>,
 }
 
@@ -38,23 +39,29 @@ impl<'t> Areas<'t> {
     ) -> Result<Self, RingError> {
         let RingConfig { size, desc, avail, used, .. } = *config;
         let behind = |at: Gpa, len| at.checked_add(len).ok_or(MemoryError::Overflow { at, len });
-        let used_event = behind(avail, header::LEN + AVAIL_ENTRY * u64::from(size))?;
-        let avail_event = behind(used, header::LEN + USED_ENTRY * u64::from(size))?;
+        let used_event = behind(avail, header::LEN + AVAIL_ENTRY as u64 * u64::from(size))?;
+        let avail_event = behind(used, header::LEN + USED_ENTRY as u64 * u64::from(size))?;
         Ok(Self {
-            table: GuestRing::new(memory, desc, size)?,
+            table: GuestRing::new::<u64, _>(memory, desc, size)?,
             avail: GuestArray::new(memory, avail, header::WORDS)?,
-            avail_entries: GuestRing::new(memory, behind(avail, header::LEN)?, size)?,
+            avail_entries: GuestRing::new::<u16, _>(memory, behind(avail, header::LEN)?, size)?,
             used_event: GuestArray::new(memory, used_event, 1)?,
             used: GuestArray::new(memory, used, header::WORDS)?,
-            used_entries: GuestRing::new(memory, behind(used, header::LEN)?, size)?,
+            used_entries: GuestRing::new::<u32, _>(memory, behind(used, header::LEN)?, size)?,
             avail_event: GuestArray::new(memory, avail_event, 1)?,
         })
     }
 
     /// Entry `index` of the descriptor table; the index is one of the table's.
     #[inline(always)]
-    pub(super) fn descriptor(&self, index: u16) -> Descriptor {
-        Descriptor::from_words(self.table.load(index))
+    pub(super) fn descriptor(&self, index: usize) -> Descriptor {
+        let rest = self.table.load::<u32, 12>(index);
+        Descriptor {
+            at: Gpa(self.table.load::<u64, 0>(index)),
+            len: self.table.load::<u32, 8>(index),
+            flags: rest as u16,
+            next: (rest >> 16) as u16,
+        }
     }
 
     /// The driver's index; what it made available before is visible after.
@@ -64,9 +71,8 @@ impl<'t> Areas<'t> {
 
     /// The head that was made available at `position`.
     #[inline(always)]
-    pub(super) fn avail_entry(&self, position: u16) -> u16 {
-        let [head] = self.avail_entries.load(position);
-        head
+    pub(super) fn avail_entry(&self, position: usize) -> u16 {
+        self.avail_entries.load::<u16, 0>(position)
     }
 
     pub(super) fn avail_flags(&self) -> u16 {
@@ -78,8 +84,9 @@ impl<'t> Areas<'t> {
     }
 
     #[inline(always)]
-    pub(super) fn write_used(&self, position: u16, id: u16, written: u32) {
-        self.used_entries.store(position, [u32::from(id), written]);
+    pub(super) fn write_used(&self, position: usize, id: u32, written: u32) {
+        self.used_entries.store::<u32, 0>(position, id);
+        self.used_entries.store::<u32, 4>(position, written);
     }
 
     /// Shows the driver all used entries before `index`.

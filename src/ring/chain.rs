@@ -48,9 +48,8 @@ pub(super) struct Descriptor {
 }
 
 impl Descriptor {
-    /// From the two words of its memory layout.
-    #[inline(always)]
-    pub(super) fn from_words([at, rest]: [u64; 2]) -> Self {
+    /// From the two words of an indirect table's entry.
+    fn from_words([at, rest]: [u64; 2]) -> Self {
         Self { at: Gpa(at), len: rest as u32, flags: (rest >> 32) as u16, next: (rest >> 48) as u16 }
     }
 
@@ -90,7 +89,7 @@ impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
     pub(super) fn into_pool(self, pool: &mut Pool, popped: Popped) -> Result<(), ChainFault> {
         let mut chain = pool.begin();
         let mut steps = Steps { left: self.size, size: self.size, indirect: None, allowed: self.indirect };
-        let mut descriptor = self.areas.descriptor(popped.id);
+        let mut descriptor = self.areas.descriptor(usize::from(popped.id));
         loop {
             if descriptor.has(DESC_INDIRECT) {
                 descriptor = steps.enter(&descriptor, self.memory)?;
@@ -154,7 +153,7 @@ impl Steps {
     ) -> Result<Descriptor, ChainFault> {
         match self.indirect {
             Some((at, entries)) if index < entries => read_entry(at, index, memory),
-            None if index < self.size => Ok(areas.descriptor(index)),
+            None if index < self.size => Ok(areas.descriptor(usize::from(index))),
             _ => Err(ChainFault::NextOutside(index)),
         }
     }
@@ -180,6 +179,10 @@ fn add_runs<'m, M: GuestMemory + ?Sized>(
     memory: &mut Translator<'m, M>,
     mut add: impl FnMut(Gpa, crate::mem::GuestSlice<'m>),
 ) -> Result<(), ChainFault> {
+    if let Some(run) = memory.remembered().get(buffer.at, buffer.len) {
+        add(buffer.at, run);
+        return Ok(());
+    }
     let len = u64::from(buffer.len);
     let end = buffer.at.checked_add(len).ok_or(MemoryError::Overflow { at: buffer.at, len })?;
     let mut at = buffer.at;

@@ -13,6 +13,7 @@
 mod areas;
 mod chain;
 mod config;
+mod lane;
 mod pool;
 mod split;
 mod turn;
@@ -38,12 +39,24 @@ pub struct Cursor {
     pub next_used: u16,
 }
 
+/// How many frames are placed before their budget is looked at.
+pub(crate) const BATCH: usize = 32;
+
 /// How much to pop.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Want {
     /// Go on until the pool has this many free chains,
     pub(crate) chains: usize,
     /// and this many free bytes.
+    pub(crate) bytes: usize,
+}
+
+/// What a burst came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Burst {
+    /// Frames placed: the first ones of the burst.
+    pub(crate) frames: usize,
+    /// Their bytes.
     pub(crate) bytes: usize,
 }
 
@@ -73,9 +86,15 @@ pub(crate) trait Ring {
     /// Opens the lane for at most `frames` frames; it stays shut while the pool has free chains, which come first.
     fn open_lane(&mut self, frames: usize);
 
-    /// Pops the next chain of the lane, copies header and frame into it and stages it, if it is one buffer in known
-    /// memory with room for both. `false` changes nothing, and leaves the frame to the pool.
-    fn place(&mut self, header: &NetHeader, header_len: usize, frame: &[u8]) -> bool;
+    /// Copies header and frame, for frame after frame, into the next chain of the lane and stages it, as long as the
+    /// frame is long enough and the chain is one buffer in known memory with room for both. What is declined is left as
+    /// it was, for the pool. At most `N` frames are looked at.
+    fn place<F: AsRef<[u8]>, const N: usize>(
+        &mut self,
+        header: &NetHeader,
+        header_len: usize,
+        frames: &[F],
+    ) -> Burst;
 
     /// Shuts the lane, as must be done before anything else but placing; returns how many frames it took.
     fn close_lane(&mut self) -> usize;

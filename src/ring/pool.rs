@@ -351,7 +351,7 @@ struct Parts<'f> {
 
 impl Parts<'_> {
     fn copy_to(&mut self, to: GuestSlice<'_>) -> usize {
-        let header = to.copy_from(self.header);
+        let header = if self.header.is_empty() { 0 } else { to.copy_from(self.header) };
         let frame = to.skip(header).copy_from(self.frame);
         self.header = self.header.get(header..).unwrap_or_default();
         self.frame = self.frame.get(frame..).unwrap_or_default();

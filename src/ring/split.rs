@@ -86,14 +86,15 @@ impl Heads {
         Self { epochs: vec![0; usize::from(size)].into(), now: 1 }
     }
 
-    /// The place of a head that may be popped; `None` if it is outside of the table or taken.
+    /// What a batch looks at: nothing is published in its midst.
     #[inline(always)]
-    pub(super) fn untaken(&mut self, head: u16) -> Option<Untaken<'_>> {
-        let now = self.now;
-        self.epochs
-            .get_mut(usize::from(head))
-            .filter(|epoch| **epoch < now)
-            .map(|epoch| Untaken { epoch, now })
+    pub(super) fn batch(&mut self) -> Batch<'_> {
+        Batch { epochs: &mut self.epochs, now: self.now }
+    }
+
+    /// The chain of a head is in the pool; `false` if it is outside of the table or taken.
+    pub(super) fn hold(&mut self, head: u16) -> bool {
+        self.batch().free(head).map(|epoch| *epoch = HELD).is_some()
     }
 
     /// Whether the table has such a head.
@@ -103,18 +104,13 @@ impl Heads {
 
     /// The chain of a held head is completed.
     pub(super) fn complete(&mut self, head: u16) {
-        self.set(head, self.now);
+        let now = self.now;
+        self.batch().set(head, now);
     }
 
     /// A held head is available again.
     pub(super) fn release(&mut self, head: u16) {
-        self.set(head, 0);
-    }
-
-    fn set(&mut self, head: u16, to: u32) {
-        if let Some(epoch) = self.epochs.get_mut(usize::from(head)) {
-            *epoch = to;
-        }
+        self.batch().release(head);
     }
 
     /// The driver can see all that was completed: those heads are free to come again.
@@ -127,22 +123,36 @@ impl Heads {
     }
 }
 
-/// A head that may be popped.
-pub(super) struct Untaken<'h> {
-    epoch: &'h mut u32,
+/// The heads, within a batch.
+pub(super) struct Batch<'h> {
+    epochs: &'h mut [u32],
     now: u32,
 }
 
-impl Untaken<'_> {
-    /// It is popped and completed in one step.
+impl Batch<'_> {
+    /// The place of a head that the table has and that may be popped; completed by being given [`now`](Self::now).
     #[inline(always)]
-    pub(super) fn complete(self) {
-        *self.epoch = self.now;
+    pub(super) fn free(&mut self, head: u16) -> Option<&mut u32> {
+        let now = self.now;
+        self.epochs.get_mut(usize::from(head)).filter(|epoch| **epoch < now)
     }
 
-    /// It is popped, and its chain is in the pool.
-    pub(super) fn hold(self) {
-        *self.epoch = HELD;
+    #[inline(always)]
+    pub(super) fn now(&self) -> u32 {
+        self.now
+    }
+
+    /// The head was popped in vain.
+    #[inline(always)]
+    pub(super) fn release(&mut self, head: u16) {
+        self.set(head, 0);
+    }
+
+    #[inline(always)]
+    fn set(&mut self, head: u16, to: u32) {
+        if let Some(epoch) = self.epochs.get_mut(usize::from(head)) {
+            *epoch = to;
+        }
     }
 }
 
@@ -155,28 +165,31 @@ mod tests {
     #[test]
     fn a_head_is_taken_until_its_completion_is_visible() {
         let mut heads = Heads::new(4);
-        assert!(heads.untaken(4).is_none(), "outside of the table");
-        let first = heads.untaken(3).map(Untaken::complete);
-        assert!(first.is_some() && heads.untaken(3).is_none(), "completed, and not visible yet");
+        assert!(!heads.hold(4), "outside of the table");
+        assert!(complete(&mut heads, 3) && !complete(&mut heads, 3), "completed, and not visible yet");
         heads.published();
-        let second = heads.untaken(3).map(Untaken::hold);
+        assert!(heads.hold(3));
         heads.published();
-        assert!(second.is_some() && heads.untaken(3).is_none(), "held over any number of batches");
+        assert!(!complete(&mut heads, 3), "held over any number of batches");
         heads.complete(3);
-        assert!(heads.untaken(3).is_none());
+        assert!(!heads.hold(3));
         heads.published();
-        assert!(heads.untaken(3).is_some());
+        assert!(heads.hold(3));
     }
 
     #[test]
     fn epochs_wrap_without_freeing_what_is_held() {
         let mut heads = Heads::new(2);
         heads.now = HELD - 1;
-        let held = heads.untaken(0).map(Untaken::hold).is_some();
-        let done = heads.untaken(1).map(Untaken::complete).is_some();
+        assert!(heads.hold(0) && complete(&mut heads, 1));
         heads.published();
-        assert_eq!((held, done, heads.now), (true, true, 1));
-        assert!(heads.untaken(0).is_none());
-        assert!(heads.untaken(1).is_some());
+        assert_eq!(heads.now, 1);
+        assert!(!heads.hold(0));
+        assert!(heads.hold(1));
+    }
+
+    fn complete(heads: &mut Heads, head: u16) -> bool {
+        let now = heads.now;
+        heads.batch().free(head).map(|epoch| *epoch = now).is_some()
     }
 }

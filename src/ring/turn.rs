@@ -2,7 +2,8 @@
 
 use super::areas::Areas;
 use super::chain::{ChainFault, Popped, Walk};
-use super::{Cursor, Ledger, Pool, Ring, RingError, SplitRing, Want};
+use super::lane::{Lane, Spots};
+use super::{BATCH, Burst, Cursor, Ledger, Pool, Ring, RingError, SplitRing, Want};
 use crate::mem::{GuestMemory, Translator};
 use crate::spec::NetHeader;
 use crate::spec::ring::{AVAIL_NO_INTERRUPT, USED_NO_NOTIFY, crosses};
@@ -17,20 +18,6 @@ pub(crate) struct SplitTurn<'t> {
     logged: bool,
     lane: Lane,
 }
-
-/// Available chains into which frames may be placed without the pool: the turn's own part of the cursor.
-///
-/// While it is open the pool is empty, so the next used entry is a fixed step away from the next available one.
-#[derive(Clone, Copy, Debug, Default)]
-struct Lane {
-    begin: u16,
-    next: u16,
-    end: u16,
-    to_used: u16,
-}
-
-/// How far a lane goes before it is settled: a batch, within which the budget is not looked at.
-const LANE: u16 = 32;
 
 impl<'t> SplitTurn<'t> {
     pub(super) fn new<M: GuestMemory>(ring: &'t mut SplitRing, memory: &'t M) -> Result<Self, RingError> {
@@ -72,7 +59,7 @@ impl<'t> SplitTurn<'t> {
     /// Pops the next available chain; one that makes no sense is staged with length 0.
     fn pop(&mut self) {
         let position = self.ring.cursor.next_avail;
-        let popped = Popped { id: self.areas.avail_entry(position), position };
+        let popped = Popped { id: self.areas.avail_entry(usize::from(position)), position };
         self.ring.cursor.next_avail = position.wrapping_add(1);
         if let Err(fault) = self.walk(popped) {
             tracing::debug!(head = popped.id, %fault, "the guest made a bad chain available");
@@ -84,12 +71,10 @@ impl<'t> SplitTurn<'t> {
     /// Walks a chain into the pool.
     fn walk(&mut self, popped: Popped) -> Result<(), ChainFault> {
         let ring = &mut *self.ring;
-        let known = ring.heads.has(popped.id);
-        let head = ring.heads.untaken(popped.id).ok_or(if known {
-            ChainFault::Duplicate
-        } else {
-            ChainFault::HeadOutside
-        })?;
+        if !ring.heads.hold(popped.id) {
+            let known = ring.heads.has(popped.id);
+            return Err(if known { ChainFault::Duplicate } else { ChainFault::HeadOutside });
+        }
         let walk = Walk {
             areas: &self.areas,
             memory: &mut self.memory,
@@ -97,15 +82,13 @@ impl<'t> SplitTurn<'t> {
             indirect: ring.indirect,
             min_chain: ring.min_chain,
         };
-        walk.into_pool(&mut ring.pool, popped)?;
-        head.hold();
-        Ok(())
+        walk.into_pool(&mut ring.pool, popped).inspect_err(|_| ring.heads.complete(popped.id))
     }
 
     /// Writes a used entry behind those that the driver can see.
     fn stage(&mut self, id: u16, written: u32) {
         let next_used = self.ring.cursor.next_used;
-        self.areas.write_used(next_used, id, written);
+        self.areas.write_used(usize::from(next_used), u32::from(id), written);
         self.ring.cursor.next_used = next_used.wrapping_add(1);
     }
 
@@ -125,8 +108,8 @@ impl Ring for SplitTurn<'_> {
     fn open_lane(&mut self, frames: usize) {
         let Cursor { next_avail, next_used } = self.ring.cursor;
         let open = self.ring.pool.free() == 0 && !self.logged;
-        let available = self.ring.seen.wrapping_sub(next_avail).min(LANE);
-        let len = if open { usize::from(available).min(frames) as u16 } else { 0 };
+        let available = usize::from(self.ring.seen.wrapping_sub(next_avail));
+        let len = if open { available.min(frames).min(BATCH) as u16 } else { 0 };
         self.lane = Lane {
             begin: next_avail,
             next: next_avail,
@@ -145,26 +128,20 @@ impl Ring for SplitTurn<'_> {
     }
 
     #[inline(always)]
-    fn place(&mut self, header: &NetHeader, header_len: usize, frame: &[u8]) -> bool {
-        let Lane { next, end, to_used, .. } = self.lane;
-        if next == end {
-            return false;
-        }
-        // What is read here is used here or not at all: the pool's walk reads, and judges, everything anew.
-        let id = self.areas.avail_entry(next);
-        let Some(head) = self.ring.heads.untaken(id) else { return false };
-        let descriptor = self.areas.descriptor(id);
-        if !descriptor.is_single() {
-            return false;
-        }
-        let Some(buffer) = self.memory.remembered(descriptor.at, descriptor.len) else { return false };
-        if !buffer.copy_headed(header.bytes(), header_len, frame) {
-            return false;
-        }
-        head.complete();
-        self.areas.write_used(next.wrapping_add(to_used), id, (header_len + frame.len()) as u32);
-        self.lane.next = next.wrapping_add(1);
-        true
+    fn place<F: AsRef<[u8]>, const N: usize>(
+        &mut self,
+        header: &NetHeader,
+        header_len: usize,
+        frames: &[F],
+    ) -> Burst {
+        let (position, used) = self.lane.positions();
+        let count = frames.len().min(self.lane.left());
+        let mut heads = self.ring.heads.batch();
+        let spots = Spots::<N>::find(&self.areas, self.memory.remembered(), &mut heads, position, count);
+        let burst = spots.fill(&self.areas, used, header, header_len, frames);
+        spots.release(burst.frames, &mut heads);
+        self.lane.next = self.lane.next.wrapping_add(burst.frames as u16);
+        burst
     }
 
     fn reserve(&mut self, want: Want) -> Result<bool, RingError> {

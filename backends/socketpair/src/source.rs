@@ -26,6 +26,16 @@ pub const DEFAULT_LARGEST: usize = 65_550;
 /// * **Threads**: if others read from the same socket, each frame goes to one of them.
 ///
 /// Its descriptor is ready for reading when there are frames ([`AsFd`]), for those who wait for several sources.
+///
+/// # Example
+/// ```no_run
+/// use netrx_socketpair::SocketSource;
+///
+/// let (source, far) = SocketSource::pair(1514)?; // the source is to be offered to an `RxWorkerSlot`
+/// far.send(&[0; 60])?;
+/// # drop(source);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct SocketSource {
     reader: Reader<System>,

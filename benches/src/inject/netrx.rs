@@ -3,7 +3,7 @@
 use std::task::Waker;
 use std::time::Instant;
 
-use netrx::{Engine, Features, FrameMeta, FrameSource, Placed, Received, RxSpace, SourceError};
+use netrx::{Engine, Features, FrameSource, Received, RxSpace, SourceError};
 
 use super::{Case, Frames, Injector};
 use crate::Result;
@@ -33,14 +33,10 @@ struct Pass<'f> {
 
 impl FrameSource for Pass<'_> {
     fn recv(&mut self, space: &mut RxSpace<'_>) -> std::result::Result<Received, SourceError> {
-        let end = self.frames.count().min(self.next + BURST);
-        while self.next < end {
-            if space.put(self.frames.at(self.next), FrameMeta::PLAIN) == Placed::NoRoom {
-                return Ok(Received::More);
-            }
-            self.next += 1;
-        }
-        Ok(if end == self.frames.count() { Received::Empty } else { Received::More })
+        let burst: [&[u8]; BURST] = std::array::from_fn(|place| self.frames.at(self.next + place));
+        let left = self.frames.count() - self.next;
+        self.next += space.put_burst(&burst[..left.min(BURST)]);
+        Ok(if self.next == self.frames.count() { Received::Empty } else { Received::More })
     }
 
     fn wait(&mut self, _until: Option<Instant>) -> std::result::Result<(), SourceError> {

@@ -5,6 +5,7 @@
 #![allow(non_camel_case_types, non_snake_case, reason = "the names of the C library")]
 
 use std::ops::BitOr;
+use std::sync::{Mutex, PoisonError};
 
 use libc::{c_int, c_short, c_uint, c_ushort, c_void, intptr_t, timespec, uintptr_t};
 
@@ -82,9 +83,11 @@ impl FilterFlag {
     }
 }
 
+// SAFETY: as the header of libkqueue 2.3 declares them.
 #[link(name = "kqueue")]
 unsafe extern "C" {
-    pub(super) fn kqueue() -> c_int;
+    #[link_name = "kqueue"]
+    fn make_kqueue() -> c_int;
 
     pub(super) fn kevent(
         kq: c_int,
@@ -94,4 +97,18 @@ unsafe extern "C" {
         nevents: EventListSize,
         timeout: *const timespec,
     ) -> c_int;
+}
+
+/// Makes a queue.
+///
+/// One at a time: two threads that make the first ones at once deadlock in version 2.3.1 of the library, whose start-up
+/// waits for a thread that needs a lock which the second one holds.
+///
+/// # Safety
+/// None is needed. It is `unsafe` as it is elsewhere.
+pub(super) unsafe fn kqueue() -> c_int {
+    static FIRST: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: takes no pointer.
+    unsafe { make_kqueue() }
 }

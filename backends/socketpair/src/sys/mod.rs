@@ -55,9 +55,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 /// The time from now to `until`, as the system wants it.
 fn time_left(until: Instant) -> libc::timespec {
     let left = until.saturating_duration_since(Instant::now()).min(LONGEST_SLEEP);
-    let nanos = left.subsec_nanos() as libc::c_long;
-    // No `time_t` is too short for the seconds of a day.
-    libc::timespec { tv_sec: left.as_secs() as _, tv_nsec: nanos }
+    // Neither is cut: a day has few seconds, and a second less than 2^30 nanoseconds.
+    libc::timespec { tv_sec: left.as_secs() as _, tv_nsec: (left.subsec_nanos() as i32).into() }
 }
 
 /// A count of events; a signal is a reason to return like the others.

@@ -4,14 +4,13 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::ptr;
 
 /// The next frame's length, from the system.
 #[cfg(target_os = "linux")]
 pub(super) fn ask(socket: BorrowedFd<'_>, _largest: usize, _scratch: &mut Vec<u8>) -> io::Result<usize> {
     let flags = libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_DONTWAIT;
     // SAFETY: a buffer of no bytes is never written to.
-    let len = unsafe { libc::recv(socket.as_raw_fd(), ptr::null_mut(), 0, flags) };
+    let len = unsafe { libc::recv(socket.as_raw_fd(), std::ptr::null_mut(), 0, flags) };
     usize::try_from(len).map_err(|_| io::Error::last_os_error())
 }
 

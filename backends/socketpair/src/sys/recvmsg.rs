@@ -17,6 +17,9 @@ pub(super) fn receive(socket: BorrowedFd<'_>, lent: &Lent<'_, '_>, messages: &mu
     for (index, message) in messages.iter_mut().take(asked).enumerate() {
         match receive_one(socket, lent.buffers(index)) {
             Ok(received) => *message = received,
+            Err(error) if index > 0 && error.kind() == io::ErrorKind::WouldBlock => {
+                return Batch { count: index, end: BatchEnd::Short };
+            }
             Err(error) => return Batch { count: index, end: BatchEnd::Failed(error) },
         }
     }
