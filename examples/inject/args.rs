@@ -19,7 +19,7 @@ use crate::machine;
 use crate::traffic::Traffic;
 
 /// The capture that is replayed unless said otherwise; the program needs no file beside itself.
-const SAMPLE: &[u8] = include_bytes!("../data/traffic.pcapng");
+pub(crate) const SAMPLE: &[u8] = include_bytes!("../data/traffic.pcapng");
 
 /// How many frames are sent if neither a number nor a time is given.
 const FRAMES: u64 = 100_000;
@@ -27,18 +27,22 @@ const FRAMES: u64 = 100_000;
 /// The lengths of frames: the shortest that holds its number, the longest that virtio knows.
 const SIZES: std::ops::RangeInclusive<usize> = 22..=65_550;
 
-/// Replays a capture of real traffic into a mock virtual machine, and checks every frame that arrives.
+/// Replays a capture of real traffic into a mock virtual machine, and checks
+/// every frame that arrives.
 ///
-/// A worker moves frames from a source into the receive ring of a guest, whose driver runs on a thread of its own and
-/// compares each frame, byte for byte and in order, with what was sent. Exit code 0: all frames arrived; 1: one was lost
-/// or differs; 2: bad flags or files.
+/// A worker moves frames from a source into the receive ring of a guest, whose
+/// driver runs on a thread of its own and compares each frame, byte for byte and
+/// in order, with what was sent. The exit code is 0 if all frames arrived, 1 if
+/// one was lost or differs, and 2 for bad flags or files.
 ///
-/// Latency is the time from just before a frame is sent to the interrupt that announces it, or, if the guest is awake
-/// and finds the frame by itself, to that moment. Frames are sent as fast as they are taken, so it includes the time a
-/// frame queues in its source and for room in the ring.
+/// Latency is the time from just before a frame is sent to the interrupt that
+/// announces it or, if the guest is awake and finds the frame by itself, to that
+/// moment. Frames are sent as fast as they are taken, so it includes the time that
+/// a frame queues in its source and for room in the ring.
 ///
-/// The guest's buffers are chosen so that every frame fits: without --mrg each is as large as the largest frame (65 KB
-/// for the sample capture); with --mrg each has 4096 bytes, and a larger frame spans several.
+/// The guest's buffers are chosen so that every frame fits. Without --mrg each is
+/// as large as the largest frame (65 KB for the sample capture); with --mrg each
+/// has 4096 bytes, and a larger frame spans several.
 #[derive(Debug, Parser)]
 #[command(name = "inject", verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -49,17 +53,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "size")]
     data: Option<PathBuf>,
     /// Send numbered frames of this size instead of a capture's
-    #[arg(long, value_name = "BYTES")]
-    size: Option<usize>,
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
+    size: Option<i64>,
     /// End after this many frames [default: 100000, unless --seconds is given]
-    #[arg(long, value_name = "N")]
-    frames: Option<u64>,
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    frames: Option<i64>,
     /// Send for this long
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     seconds: Option<f64>,
     /// Descriptors in the receive ring, a power of two
-    #[arg(long, value_name = "SIZE", default_value_t = 256)]
-    ring: u16,
+    #[arg(long, value_name = "SIZE", default_value_t = 256, allow_negative_numbers = true)]
+    ring: i64,
     /// Let the guest merge receive buffers (MRG_RXBUF)
     #[arg(long)]
     mrg: bool,
@@ -138,14 +142,14 @@ impl Args {
     pub(crate) fn plan(self) -> Result<Plan> {
         let (source, file) = self.source()?;
         let quota = self.quota()?;
-        ensure!(self.ring.is_power_of_two(), "--ring {} is no power of two from 1 to 32768", self.ring);
+        let ring = self.ring()?;
         let traffic = self.traffic(file)?;
-        machine::check_memory(self.ring, self.mrg, traffic.longest())?;
+        machine::check_memory(ring, self.mrg, traffic.longest())?;
         Ok(Plan {
             source,
             traffic: Arc::new(traffic),
             quota,
-            ring: self.ring,
+            ring,
             mrg: self.mrg,
             poll: self.poll,
             when_full: match self.full {
@@ -180,22 +184,34 @@ impl Args {
         Ok((source, file.or(self.data.as_deref())))
     }
 
+    fn ring(&self) -> Result<u16> {
+        let ring = u16::try_from(self.ring).ok().filter(|ring| ring.is_power_of_two());
+        ring.with_context(|| format!("--ring {} is no power of two from 1 to 32768", self.ring))
+    }
+
     fn quota(&self) -> Result<Quota> {
-        ensure!(self.frames != Some(0), "--frames 0 sends nothing: give at least 1");
+        let frames = self.frames.map(|frames| {
+            let some = u64::try_from(frames).ok().filter(|frames| *frames > 0);
+            some.with_context(|| format!("--frames {frames} sends nothing: give at least 1"))
+        });
+        let frames = frames.transpose()?;
         let time = self.seconds.map(|seconds| {
             let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero());
             time.with_context(|| format!("--seconds {seconds} is not a time to send for: give more than 0"))
         });
         let time = time.transpose()?;
-        Ok(Quota { frames: self.frames.or(time.is_none().then_some(FRAMES)), time })
+        Ok(Quota { frames: frames.or(time.is_none().then_some(FRAMES)), time })
     }
 
     fn traffic(&self, file: Option<&Path>) -> Result<Traffic> {
         match (self.size, file) {
             (Some(size), _) => {
                 let (least, most) = (SIZES.start(), SIZES.end());
-                ensure!(SIZES.contains(&size), "--size {size} is out of range: from {least} to {most} bytes");
-                Ok(Traffic::Numbered { len: size })
+                let len = usize::try_from(size).ok().filter(|len| SIZES.contains(len));
+                let len = len.with_context(|| {
+                    format!("--size {size} is out of range: from {least} to {most} bytes")
+                })?;
+                Ok(Traffic::Numbered { len })
             }
             (None, Some(path)) => {
                 let named = || format!("cannot replay {}", path.display());

@@ -28,6 +28,11 @@ impl Raises {
         to.extend(self.lock().drain(..));
     }
 
+    #[cfg(test)]
+    pub(crate) fn push(&self, raise: Raise) {
+        self.lock().push(raise);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Raise>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

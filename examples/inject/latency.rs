@@ -82,7 +82,7 @@ pub(crate) struct Latency {
 
 impl Latency {
     pub(crate) fn new(stamps: Arc<Stamps>, raises: Raises) -> Self {
-        // Three digits are what a table shows; the histogram grows as far as it must.
+        // Three digits are what a table shows.
         let nanos = Histogram::new(3).ok();
         Self { stamps, raises, recent: VecDeque::new(), drained: 0, nanos }
     }
@@ -110,7 +110,8 @@ impl Latency {
     /// That frame had this number.
     pub(crate) fn record(&mut self, number: u64, learned: Instant) {
         if let Some(histogram) = &mut self.nanos {
-            histogram.saturating_record(nanos(learned.saturating_duration_since(self.stamps.at(number))));
+            // It grows as it must, so nothing is too long for it.
+            let _ = histogram.record(nanos(learned.saturating_duration_since(self.stamps.at(number))));
         }
     }
 
@@ -132,4 +133,59 @@ pub(crate) struct Quantiles {
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Which interrupt announces which frame.
+
+    use super::*;
+
+    fn latency() -> (Latency, Raises) {
+        let raises = Raises::default();
+        (Latency::new(Arc::new(Stamps::new()), raises.clone()), raises)
+    }
+
+    #[test]
+    fn a_frame_is_announced_by_the_first_interrupt_that_covers_it() {
+        let (mut latency, raises) = latency();
+        let (early, late) = (Instant::now(), Instant::now() + Duration::from_millis(1));
+        raises.push(Raise { at: early, used: 2 });
+        raises.push(Raise { at: late, used: 5 });
+        latency.look();
+        assert_eq!([latency.drained(1), latency.drained(1)], [early, early]);
+        assert_eq!(latency.drained(2), late, "a frame of two buffers");
+        assert_eq!(latency.drained(1), late);
+        let found = latency.drained(1);
+        assert!(found > early && found != late, "no interrupt covers the next one");
+    }
+
+    #[test]
+    fn an_interrupt_of_the_past_announces_nothing_and_the_index_wraps() {
+        let (mut latency, raises) = latency();
+        let past = Instant::now();
+        latency.drained(u16::MAX);
+        raises.push(Raise { at: past, used: 60_000 });
+        latency.look();
+        assert_ne!(latency.drained(1), past);
+        raises.push(Raise { at: past, used: 1 });
+        latency.look();
+        assert_eq!(latency.drained(1), past);
+        assert_ne!(latency.drained(1), past);
+    }
+
+    #[test]
+    fn quantiles_are_those_of_what_was_recorded() {
+        let (mut latency, _) = latency();
+        assert!(latency.quantiles().p50.is_none());
+        let sent = latency.stamps.epoch;
+        latency.stamps.sending(0..100, sent);
+        for number in 0..100 {
+            latency.record(number, sent + Duration::from_micros(number + 1));
+        }
+        let Quantiles { p50, p99, max } = latency.quantiles();
+        let near =
+            |found: Option<f64>, wanted: f64| found.is_some_and(|found| (found / wanted - 1.0).abs() < 0.01);
+        assert!(near(p50, 50.0) && near(p99, 99.0) && near(max, 100.0), "{p50:?} {p99:?} {max:?}");
+    }
 }

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Err(exit) => return exit,
     };
     inject(flags).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", one_line(&error));
         ExitCode::from(NOT_TRIED)
     })
 }
@@ -52,9 +52,25 @@ fn inject(flags: args::Args) -> Result<ExitCode> {
         println!("{}", serde_json::to_string(&report)?);
     } else {
         println!("{}", report.table());
+        if report.failures.is_empty() {
+            println!("{}", report.praise());
+        }
     }
     for failure in &report.failures {
         eprintln!("failed: {failure}");
     }
     Ok(if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
+}
+
+/// An error and its causes. Some errors name their cause themselves; it is not said twice.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.ends_with(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
 }

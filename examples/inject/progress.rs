@@ -7,7 +7,8 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::args::Quota;
 
-const FRAMES: &str = "{spinner:.green} [{bar:36.green/black}] {percent:>3} %  {pos}/{len} frames  {msg}";
+const FRAMES: &str =
+    "{spinner:.green} [{bar:36.green/black}] {percent:>3} %  {human_pos} of {human_len} frames  {msg}";
 const TIME: &str = "{spinner:.green} [{bar:36.green/black}] {percent:>3} %  {msg}";
 
 /// A bar on stderr; nothing if that is no terminal.

@@ -70,30 +70,42 @@ impl Report {
         }
     }
 
+    /// What there is to say if nothing went wrong.
+    pub(crate) fn praise(&self) -> &'static str {
+        if self.dropped() == 0 {
+            "Every frame arrived, byte for byte and in order."
+        } else {
+            "Every frame that was not dropped arrived, byte for byte and in order."
+        }
+    }
+
     /// The figures, for people.
     pub(crate) fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_preset(UTF8_FULL_CONDENSED).set_header(self.head.clone());
-        let dropped = self.frames_dropped.iter().filter(|(_, frames)| **frames > 0);
-        let groups = [
-            vec![row("frames sent", count(self.frames_sent)), row("delivered", count(self.frames_delivered))],
-            dropped.map(|(reason, frames)| row(format!("dropped, {reason}"), count(*frames))).collect(),
-            vec![row("corrupted", count(self.frames_corrupted))],
-            self.speed(),
-            self.interrupts(),
-            self.latency(),
-        ];
-        table.add_rows(groups.into_iter().flatten());
+        table.load_style(UTF8_FULL_CONDENSED).set_header(self.head.clone());
+        table.add_rows([self.frames(), self.speed(), self.interrupts(), self.latency()].concat());
         if let Some(values) = table.column_mut(1) {
             values.set_cell_alignment(CellAlignment::Right);
         }
         table
     }
 
+    fn frames(&self) -> Vec<[String; 2]> {
+        let reasons = self.frames_dropped.iter().filter(|(_, frames)| **frames > 0);
+        let mut rows =
+            vec![row("frames sent", count(self.frames_sent)), row("delivered", count(self.frames_delivered))];
+        rows.extend(reasons.map(|(reason, frames)| row(format!("dropped, {reason}"), count(*frames))));
+        if self.dropped() == 0 {
+            rows.push(row("dropped", count(0)));
+        }
+        rows.push(row("corrupted", count(self.frames_corrupted)));
+        rows
+    }
+
     fn speed(&self) -> Vec<[String; 2]> {
         let per_second = |amount: u64| amount as f64 / self.seconds.max(1e-9);
         vec![
-            row("bytes", BinaryBytes(self.bytes)),
+            row("bytes delivered", BinaryBytes(self.bytes)),
             row("time", format!("{:.3} s", self.seconds)),
             row("rate", format!("{} frames/s", count(per_second(self.frames_delivered) as u64))),
             row("", format!("{:.2} Gbit/s", per_second(self.bytes) * 8e-9)),
@@ -101,21 +113,25 @@ impl Report {
     }
 
     fn interrupts(&self) -> Vec<[String; 2]> {
-        vec![
-            row("interrupts raised", count(self.irqs_raised)),
-            row("suppressed", count(self.irqs_suppressed)),
-        ]
+        let (raised, suppressed) = (count(self.irqs_raised), count(self.irqs_suppressed));
+        vec![row("interrupts raised", raised), row("interrupts suppressed", suppressed)]
     }
 
     fn latency(&self) -> Vec<[String; 2]> {
         let Quantiles { p50, p99, max } = self.latency_us;
         let micros =
-            |time: Option<f64>| time.map_or_else(|| "-".to_owned(), |micros| format!("{micros:.1} us"));
+            |time: Option<f64>| time.map_or_else(|| "-".to_owned(), |micros| format!("{micros:.1} µs"));
+        let name = format!("latency, send to {}, ", self.arrival);
+        let blank = " ".repeat(name.len());
         vec![
-            row(format!("send to {}, p50", self.arrival), micros(p50)),
-            row("p99", micros(p99)),
-            row("max", micros(max)),
+            row(format!("{name}p50"), micros(p50)),
+            row(format!("{blank}p99"), micros(p99)),
+            row(format!("{blank}max"), micros(max)),
         ]
+    }
+
+    fn dropped(&self) -> u64 {
+        self.frames_dropped.values().sum()
     }
 }
 
@@ -135,5 +151,5 @@ fn head(run: &Run<'_>) -> [String; 2] {
         Source::Pcap => "pcap",
     };
     let merged = if run.plan.mrg { ", merged" } else { "" };
-    [source.to_owned(), format!("ring {} x {} B{merged}", run.plan.ring, count(run.buffer as u64))]
+    [source.to_owned(), format!("ring of {} × {} B{merged}", run.plan.ring, count(run.buffer as u64))]
 }

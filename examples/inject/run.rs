@@ -7,14 +7,15 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use netrx::engine::EngineConfig;
+use netrx::engine::{EngineConfig, WhenFull};
 use netrx::worker::Report as Worked;
 use netrx::{IrqLine, RxConfig};
-use netrx_mock::{IrqProbe, MockIrq};
+use netrx_mock::{FakeDriver, IrqProbe, MockIrq};
 
 use crate::args::Plan;
 use crate::feed::{Feed, Order};
 use crate::guest::{Desk, Guest, Habits, Slot};
+use crate::irq::Raises;
 use crate::latency::{Latency, Stamps};
 use crate::machine::Machine;
 use crate::progress::Progress;
@@ -66,53 +67,51 @@ pub(crate) fn run(mut plan: Plan) -> Result<Report> {
 
 fn start(plan: &mut Plan, machine: Machine, stamps: Arc<Stamps>) -> Result<Running> {
     let (events, happened) = mpsc::channel();
-    let halt = Arc::new(AtomicBool::new(false));
-    let order = Order {
-        traffic: Arc::clone(&plan.traffic),
-        quota: plan.quota,
-        stamps: Arc::clone(&stamps),
-        halt: Arc::clone(&halt),
-    };
-    let feed = Feed::new(plan.source, order)?;
-    let config = RxConfig {
-        ring: machine.driver.ring_config(),
-        features: machine.driver.features(),
-        engine: EngineConfig { when_full: plan.when_full, ..EngineConfig::default() },
-        restored: false,
-    };
+    let (halt, stop_guest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let feed = Feed::new(plan.source, order(plan, &stamps, &halt))?;
     let slot = Arc::new(Slot::new("inject-worker"));
-    let stop_guest = Arc::new(AtomicBool::new(false));
-    let guest = Guest {
-        driver: machine.driver,
-        probe: machine.probe.clone(),
-        slot: Arc::clone(&slot),
-        desk: Desk {
-            verifier: Verifier::new(Arc::clone(&plan.traffic), Arc::clone(&stamps)),
-            latency: Latency::new(Arc::clone(&stamps), machine.raises),
-            out: plan.out.take(),
-            bytes: 0,
-            last: None,
-            trouble: None,
-        },
-        habits: Habits {
-            poll: plan.poll,
-            late: plan.seed.map(fastrand::Rng::with_seed),
-            drops: plan.when_full == netrx::engine::WhenFull::DropNewest,
-        },
-        stop: Arc::clone(&stop_guest),
-        lost_interrupts: 0,
-        violation: None,
-    };
     slot.deposit_memory(machine.memory);
     slot.deposit_irq(machine.line);
     slot.offer_source(0, feed.source);
     slot.on_end(telling(&events, || Event::Worker));
-    slot.driver_ok(config)?;
+    slot.driver_ok(config(plan, &machine.driver))?;
+    let guest = Guest {
+        driver: machine.driver,
+        probe: machine.probe.clone(),
+        slot: Arc::clone(&slot),
+        desk: desk(plan, &stamps, machine.raises),
+        habits: habits(plan),
+        stop: Arc::clone(&stop_guest),
+        lost_interrupts: 0,
+        violation: None,
+    };
     let guest = spawn("inject-guest", &events, || Event::Guest, move || guest.run())?;
     let sender =
         feed.send.map(|send| spawn("inject-sender", &events, || Event::Sending, send)).transpose()?;
     heed_interrupts(events)?;
     Ok(Running { slot, stamps, halt, stop_guest, probe: machine.probe, guest, sender, happened })
+}
+
+fn order(plan: &Plan, stamps: &Arc<Stamps>, halt: &Arc<AtomicBool>) -> Order {
+    let (traffic, quota) = (Arc::clone(&plan.traffic), plan.quota);
+    Order { traffic, quota, stamps: Arc::clone(stamps), halt: Arc::clone(halt) }
+}
+
+/// What the driver and the user decide about the queue.
+fn config(plan: &Plan, driver: &FakeDriver) -> RxConfig {
+    let engine = EngineConfig { when_full: plan.when_full, ..EngineConfig::default() };
+    RxConfig { ring: driver.ring_config(), features: driver.features(), engine, restored: false }
+}
+
+fn desk(plan: &mut Plan, stamps: &Arc<Stamps>, raises: Raises) -> Desk {
+    let verifier = Verifier::new(Arc::clone(&plan.traffic), Arc::clone(stamps));
+    let latency = Latency::new(Arc::clone(stamps), raises);
+    Desk { verifier, latency, out: plan.out.take(), bytes: 0, last: None, trouble: None }
+}
+
+fn habits(plan: &Plan) -> Habits {
+    let late = plan.seed.map(fastrand::Rng::with_seed);
+    Habits { poll: plan.poll, late, drops: plan.when_full == WhenFull::DropNewest }
 }
 
 fn telling<T>(events: &Sender<Event>, event: fn() -> Event) -> impl FnMut(&T) + Send + 'static {
