@@ -67,6 +67,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Report> {
 
 fn start(plan: &mut Plan, machine: Machine, stamps: Arc<Stamps>) -> Result<Running> {
     let (events, happened) = mpsc::channel();
+    heed_interrupts(events.clone())?;
     let (halt, stop_guest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let feed = Feed::new(plan.source, order(plan, &stamps, &halt))?;
     let slot = Arc::new(Slot::new("inject-worker"));
@@ -88,7 +89,6 @@ fn start(plan: &mut Plan, machine: Machine, stamps: Arc<Stamps>) -> Result<Runni
     let guest = spawn("inject-guest", &events, || Event::Guest, move || guest.run())?;
     let sender =
         feed.send.map(|send| spawn("inject-sender", &events, || Event::Sending, send)).transpose()?;
-    heed_interrupts(events)?;
     Ok(Running { slot, stamps, halt, stop_guest, probe: machine.probe, guest, sender, happened })
 }
 
