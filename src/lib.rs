@@ -1,8 +1,63 @@
-//! netrx puts Ethernet frames into virtual machines.
+//! A virtio-net receive engine: puts Ethernet frames into virtual machines, whatever the hypervisor, the guest's memory,
+//! the interrupt line and the source of the frames.
+//!
+//! # The way of a frame
+//! ```text
+//! FrameSource --recv--> RxSpace --put, lend--> guest buffers        GuestMemory
+//!                          |                                             ^
+//!                          +--reserve, commit, publish--> SplitRing -----+
+//! Engine --notify? (moderation, EVENT_IDX or flags)--> IrqLine
+//! guest's kick --> RxWorkerSlot::kick --> the worker looks again
+//! ```
+//!
+//! 1. **reserve**: the [ring](ring) pops chains that the guest made available. Each of the guest's words is read once
+//!    and checked; a chain that makes no sense is completed with length 0 and counted.
+//! 2. **copy**: the [source](FrameSource) [`put`](RxSpace::put)s a frame it has, or has the kernel read into buffers it
+//!    was [`lent`](RxSpace::lend). The header is made from the frame's [metadata](FrameMeta), as far as the driver
+//!    acknowledged the features.
+//! 3. **commit**: the filled chains are staged as used entries; what was popped and not needed serves the next frame.
+//! 4. **publish**: one store shows the guest the whole batch.
+//! 5. **notify**: at most one interrupt for it. A lone frame is interrupted for at once; batching comes from load.
+//!
+//! A frame leaves its source only when it fits into the guest: the source itself is the back-pressure, and nothing is
+//! dropped unless the consumer chose a policy that drops.
+//!
+//! # The life of a queue
+//! ```text
+//! deposit_memory, deposit_irq, offer_source --> RxWorkerSlot --driver_ok--> worker --stop--> source, cursor, report
+//! ```
+//!
+//! 1. The VMM deposits the parts in an [`RxWorkerSlot`], in any order, from any thread.
+//! 2. The guest's driver sets `DRIVER_OK`: [`driver_ok`](RxWorkerSlot::driver_ok) validates the queue's registers,
+//!    freezes the features, and starts the worker, exactly once.
+//! 3. The worker polls the [`Engine`] and sleeps: in [`FrameSource::wait`] while there are no frames, on its bell while
+//!    the guest has no room. A [`kick`](RxWorkerSlot::kick) ends the latter. Idle it does not wake at all.
+//! 4. [`stop`](RxWorkerSlot::stop) joins it; from then on nothing writes to the guest.
+//!    [`reset`](RxWorkerSlot::reset) does the same and keeps the parts for the next `driver_ok`.
+//!
+//! Whoever has an event loop of its own drives an [`Engine`] directly: [`poll`](Engine::poll) is bounded, never blocks
+//! and is told the time.
+//!
+//! # Where things are
+//! | module | what it holds | may use |
+//! | --- | --- | --- |
+//! | [`spec`] | what virtio fixes: feature bits, the header, ring words | nothing |
+//! | [`mem`] | guest addresses, slices, regions; an island of `unsafe` | nothing |
+//! | [`ring`] | validation, chains, the split ring | `spec`, `mem` |
+//! | [`space`] | the guest's room, as a source sees it | `ring` and below |
+//! | [`source`], [`irq`], [`hypervisor`] | one boundary trait each | `space`, `mem` |
+//! | [`engine`] | the turn, moderation, counters | all of the above |
+//! | [`worker`] | the slot and its thread | `engine` |
+//!
+//! Backends are crates of their own (`netrx-channel`, `netrx-socketpair`, `netrx-pcap`, `netrx-mock`), and core knows
+//! none of them.
+
 pub mod engine;
 pub mod hypervisor;
 pub mod irq;
 pub mod mem;
+#[cfg(feature = "mockall")]
+pub mod mocks;
 pub mod ring;
 pub mod source;
 pub mod space;
@@ -18,3 +73,7 @@ pub use source::{FrameSource, Received, SourceError};
 pub use space::{DropReason, Placed, RxSpace};
 pub use spec::{Features, FrameMeta};
 pub use worker::{RxConfig, RxWorkerSlot};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

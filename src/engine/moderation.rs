@@ -15,15 +15,15 @@ pub struct Moderation {
 }
 
 impl Default for Moderation {
-    /// 256 frames or 100 microseconds.
+    /// 64 frames or 100 microseconds.
     fn default() -> Self {
-        Self { max_frames: 256, max_delay: Duration::from_micros(100) }
+        Self { max_frames: 64, max_delay: Duration::from_micros(100) }
     }
 }
 
 impl Moderation {
     /// Holds nothing back: an interrupt for each batch.
-    pub const NONE: Self = Self { max_frames: 0, max_delay: Duration::ZERO };
+    pub const NONE: Self = Self { max_frames: 64, max_delay: Duration::ZERO };
 }
 
 /// What is owed to the guest.

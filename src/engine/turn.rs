@@ -124,9 +124,10 @@ impl<I: IrqLine> Turn<'_, I> {
         Ok(progress)
     }
 
-    /// Asks the guest for a kick; `None` if it has posted more meanwhile.
+    /// Asks the guest for a kick; `None` if it has posted more meanwhile. Another look is work, too.
     fn starve(&mut self) -> Result<Option<Progress>, EngineError> {
         if self.space.ring.arm() {
+            self.budget.frames = self.budget.frames.saturating_sub(1);
             return Ok(None);
         }
         self.counters.starved();

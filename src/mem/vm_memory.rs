@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "hands out slices of the mappings that vm-memory keeps")]
 
+use std::any::TypeId;
 use std::sync::Arc;
 
 use ::vm_memory::bitmap::Bitmap;
@@ -23,7 +24,7 @@ unsafe impl<B: Bitmap + Send + Sync + 'static> GuestMemory for GuestMemoryMmap<B
     }
 
     fn logs_writes(&self) -> bool {
-        true
+        has_log::<B>()
     }
 
     fn mark_written(&self, at: Gpa, len: u32) {
@@ -37,6 +38,11 @@ unsafe impl<B: Bitmap + Send + Sync + 'static> GuestMemory for GuestMemoryMmap<B
             left -= here;
         }
     }
+}
+
+/// Whether the bitmap is one: `()` stands for none.
+fn has_log<B: 'static>() -> bool {
+    TypeId::of::<B>() != TypeId::of::<()>()
 }
 
 fn mark<B: Bitmap>(region: &GuestRegionMmap<B>, offset: u64, len: u64) {
@@ -75,7 +81,7 @@ unsafe impl<B: Bitmap + Send + Sync + 'static> GuestMemory for AtomicMemory<B> {
     }
 
     fn logs_writes(&self) -> bool {
-        true
+        has_log::<B>()
     }
 
     fn mark_written(&self, at: Gpa, len: u32) {

@@ -52,6 +52,28 @@ impl<'t> Areas<'t> {
         })
     }
 
+    /// Where the avail_event of a used ring at `used` is.
+    pub(super) fn avail_event_at(used: Gpa, size: u16) -> Gpa {
+        Gpa(used.0.wrapping_add(header::LEN + USED_ENTRY as u64 * u64::from(size)))
+    }
+
+    /// Calls `written` with what is written of the used ring when `count` entries from `from` on are published.
+    pub(super) fn for_each_used(
+        config: &RingConfig,
+        from: u16,
+        count: u16,
+        mut written: impl FnMut(Gpa, u32),
+    ) {
+        let RingConfig { used, size, .. } = *config;
+        written(used, header::LEN as u32);
+        let first = u32::from(from & (size - 1));
+        let before_wrap = u32::from(count).min(u32::from(size) - first);
+        let entry = USED_ENTRY as u32;
+        let at = |slot: u32| Gpa(used.0.wrapping_add(header::LEN + u64::from(slot * entry)));
+        written(at(first), before_wrap * entry);
+        written(at(0), (u32::from(count) - before_wrap) * entry);
+    }
+
     /// Entry `index` of the descriptor table; the index is one of the table's.
     #[inline(always)]
     pub(super) fn descriptor(&self, index: usize) -> Descriptor {

@@ -82,13 +82,16 @@ pub(super) struct Walk<'w, 't, M: ?Sized> {
     pub(super) indirect: bool,
     /// The shortest chain that is of use, in bytes.
     pub(super) min_chain: usize,
+    /// How many descriptors may still be looked at; a chain that was begun is walked to its end all the same.
+    pub(super) fuel: &'w mut u16,
 }
 
 impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
     /// Walks a chain from its head, and adds it to the pool if all of it is well.
     pub(super) fn into_pool(self, pool: &mut Pool, popped: Popped) -> Result<(), ChainFault> {
         let mut chain = pool.begin();
-        let mut steps = Steps { left: self.size, size: self.size, indirect: None, allowed: self.indirect };
+        let mut steps =
+            Steps { left: self.size, size: self.size, entries: 1, indirect: None, allowed: self.indirect };
         let mut descriptor = self.areas.descriptor(usize::from(popped.id));
         loop {
             if descriptor.has(DESC_INDIRECT) {
@@ -96,6 +99,7 @@ impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
                 continue;
             }
             steps.count()?;
+            *self.fuel = self.fuel.saturating_sub(1);
             if !descriptor.has(DESC_WRITE) {
                 return Err(ChainFault::ReadOnly);
             }
@@ -108,7 +112,7 @@ impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
         match chain.capacity() {
             short if short < self.min_chain => Err(ChainFault::TooShort(short)),
             _ => {
-                chain.finish(popped);
+                chain.finish(popped, steps.entries);
                 Ok(())
             }
         }
@@ -119,6 +123,8 @@ impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
 struct Steps {
     left: u16,
     size: u16,
+    /// How many descriptors of the queue's own table it has seen.
+    entries: u16,
     indirect: Option<(Gpa, u16)>,
     allowed: bool,
 }
@@ -146,14 +152,17 @@ impl Steps {
     }
 
     fn next<'m, M: GuestMemory + ?Sized>(
-        &self,
+        &mut self,
         index: u16,
         areas: &Areas<'m>,
         memory: &mut Translator<'m, M>,
     ) -> Result<Descriptor, ChainFault> {
         match self.indirect {
             Some((at, entries)) if index < entries => read_entry(at, index, memory),
-            None if index < self.size => Ok(areas.descriptor(usize::from(index))),
+            None if index < self.size => {
+                self.entries += 1;
+                Ok(areas.descriptor(usize::from(index)))
+            }
             _ => Err(ChainFault::NextOutside(index)),
         }
     }

@@ -100,7 +100,7 @@ pub(crate) trait Ring {
     fn close_lane(&mut self) -> usize;
 
     /// Pops available chains into the pool, reading each of the driver's words once. Returns whether it has all that
-    /// was wanted; if not, there are no more.
+    /// was wanted; if not, there are no more, or they take too long to look at, which [`arm`](Self::arm) tells.
     ///
     /// # Errors
     /// When the ring makes no sense as a whole.

@@ -40,6 +40,8 @@ struct Chain {
     capacity: u32,
     /// Bytes that were written.
     written: u32,
+    /// Descriptors of the queue's own table that it takes.
+    entries: u16,
     popped: Popped,
 }
 
@@ -77,6 +79,11 @@ impl Pool {
     /// How many bytes the free chains hold.
     pub(crate) fn free_bytes(&self) -> usize {
         self.capacities().sum()
+    }
+
+    /// How many descriptors of the queue's own table the free chains take.
+    pub(crate) fn free_entries(&self) -> usize {
+        self.chains.iter().skip(self.next).map(|chain| usize::from(chain.entries)).sum()
     }
 
     /// How many bytes the chain that was popped last holds.
@@ -327,12 +334,13 @@ impl ChainBuilder<'_> {
         }
     }
 
-    /// The chain is whole. Without a single byte it is not kept.
-    pub(crate) fn finish(mut self, popped: Popped) {
+    /// The chain is whole, and takes that many descriptors of the queue's own table. Without a single byte it is not
+    /// kept.
+    pub(crate) fn finish(mut self, popped: Popped, entries: u16) {
         let Some(first) = self.first.take() else { return };
         let rest_len = (self.pool.rest.len() - self.rest_at) as u32;
         let (rest_at, capacity) = (self.rest_at as u32, self.capacity as u32);
-        self.pool.chains.push(Chain { first, rest_at, rest_len, capacity, written: 0, popped });
+        self.pool.chains.push(Chain { first, rest_at, rest_len, capacity, written: 0, entries, popped });
         self.rest_at = self.pool.rest.len();
     }
 }

@@ -3,10 +3,10 @@
 use super::areas::Areas;
 use super::chain::{ChainFault, Popped, Walk};
 use super::lane::{Lane, Spots};
-use super::{BATCH, Burst, Cursor, Ledger, Pool, Ring, RingError, SplitRing, Want};
+use super::{BATCH, Burst, Cursor, Ledger, Pool, Ring, RingConfig, RingError, SplitRing, Want};
 use crate::mem::{GuestMemory, Translator};
 use crate::spec::NetHeader;
-use crate::spec::ring::{AVAIL_NO_INTERRUPT, USED_NO_NOTIFY, crosses};
+use crate::spec::ring::{AVAIL_NO_INTERRUPT, MAX_SIZE, USED_NO_NOTIFY, crosses};
 use crate::sync::{Ordering, fence};
 
 /// A split ring whose words and buffers are mapped.
@@ -17,14 +17,20 @@ pub(crate) struct SplitTurn<'t> {
     /// The memory keeps a dirty log: frames go through the pool, which remembers where they were written.
     logged: bool,
     lane: Lane,
+    /// Descriptors that the current reserving may still look at.
+    fuel: u16,
 }
+
+/// How many descriptors one reserving looks at. Chains may share descriptors, so that those of a hostile guest come to
+/// the square of the queue's size.
+const FUEL: u16 = MAX_SIZE;
 
 impl<'t> SplitTurn<'t> {
     pub(super) fn new<M: GuestMemory>(ring: &'t mut SplitRing, memory: &'t M) -> Result<Self, RingError> {
         let logged = memory.logs_writes();
         let mut memory: Translator<'t, dyn GuestMemory + 't> = Translator::new(memory);
         let areas = Areas::map(&ring.config, &mut memory)?;
-        Ok(Self { ring, areas, memory, logged, lane: Lane::default() })
+        Ok(Self { ring, areas, memory, logged, lane: Lane::default(), fuel: 0 })
     }
 
     /// The pool, to look at its loan.
@@ -81,6 +87,7 @@ impl<'t> SplitTurn<'t> {
             size: ring.config.size,
             indirect: ring.indirect,
             min_chain: ring.min_chain,
+            fuel: &mut self.fuel,
         };
         walk.into_pool(&mut ring.pool, popped).inspect_err(|_| ring.heads.complete(popped.id))
     }
@@ -147,12 +154,14 @@ impl Ring for SplitTurn<'_> {
     fn reserve(&mut self, want: Want) -> Result<bool, RingError> {
         let mut bytes = if want.bytes > 0 { self.ring.pool.free_bytes() } else { 0 };
         let mut left = self.size();
+        self.fuel = FUEL;
         loop {
             let enough = self.ring.pool.free() >= want.chains && bytes >= want.bytes;
-            if !enough && left > 0 && self.ring.cursor.next_avail == self.ring.seen {
+            let spent = left == 0 || self.fuel == 0;
+            if !enough && !spent && self.ring.cursor.next_avail == self.ring.seen {
                 self.refresh()?;
             }
-            if enough || left == 0 || self.ring.cursor.next_avail == self.ring.seen {
+            if enough || spent || self.ring.cursor.next_avail == self.ring.seen {
                 return Ok(enough);
             }
             let before = self.ring.pool.free();
@@ -184,6 +193,15 @@ impl Ring for SplitTurn<'_> {
         let ring = &mut *self.ring;
         let staged = ring.cursor.next_used.wrapping_sub(ring.published);
         if staged > 0 {
+            if self.logged {
+                Areas::for_each_used(&ring.config, ring.published, staged, |at, len| {
+                    self.memory.mark_written(at, len);
+                });
+            }
+            // Undecided for longer than the index can count, the next answer cannot but be yes.
+            let undecided =
+                |decided: &u16| ring.published.wrapping_sub(*decided).checked_add(staged).is_some();
+            ring.decided = ring.decided.filter(undecided);
             ring.published = ring.cursor.next_used;
             ring.ledger.entries += u64::from(staged);
             ring.heads.published();
@@ -208,6 +226,11 @@ impl Ring for SplitTurn<'_> {
 
     fn arm(&mut self) -> bool {
         let next_avail = self.ring.cursor.next_avail;
+        if self.logged {
+            let RingConfig { used, size, .. } = self.ring.config;
+            self.memory.mark_written(used, 2);
+            self.memory.mark_written(Areas::avail_event_at(used, size), 2);
+        }
         if self.ring.event_idx {
             self.areas.set_avail_event(next_avail);
         } else {

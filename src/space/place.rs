@@ -241,9 +241,9 @@ impl<'t> RxSpace<'t> {
         Placed::NoRoom
     }
 
-    /// Whether the pool holds all the chains that the ring has.
+    /// Whether the free chains take the whole descriptor table, so that the guest has none left to post.
     pub(super) fn holds_whole_ring(&mut self) -> bool {
-        self.ring.pool().free() >= self.ring.size()
+        self.ring.pool().free_entries() >= self.ring.size()
     }
 }
 

@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // A hypervisor hands out memory and interrupt lines.
     ("hypervisor", &["mem", "irq"]),
     ("engine",     &["mem", "spec", "ring", "space", "sync", "source", "irq"]),
+    ("mocks",      &["mem", "space", "source", "irq", "hypervisor"]),
     ("worker",     &["mem", "spec", "ring", "space", "sync", "source", "irq", "hypervisor", "engine"]),
 ];
 

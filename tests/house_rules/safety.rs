@@ -8,8 +8,11 @@ const ISLANDS: &[(&str, &str)] = &[
     ("src/mem/",               "guest memory is reached through raw pointers"),
     ("src/sync.rs",            "shared words of ring and memory"),
     ("src/ring/pool.rs",       "buffers lent to the kernel"),
+    ("src/mocks.rs",           "a mock of an unsafe trait"),
     ("backends/*/src/sys.rs",  "calls into the operating system"),
     ("backends/*/src/sys/",    "calls into the operating system"),
+    ("tests/loom/src/ram.rs",  "guest memory of the models"),
+    ("tests/allocations.rs",   "counting allocator"),
     ("benches/",               "counting allocators and floors to measure against"),
 ];
 

@@ -20,7 +20,7 @@ const QUIET: Duration = Duration::from_millis(300);
 
 struct Rig {
     driver: FakeDriver,
-    engine: Engine<SplitRing, MockMemory, MockIrq>,
+    engine: Engine<MockMemory, MockIrq>,
 }
 
 fn rig(size: u16, features: Features) -> Rig {

@@ -20,7 +20,7 @@ pub(crate) fn merged() -> Features {
 
 pub(crate) struct Rig {
     pub(crate) driver: FakeDriver,
-    pub(crate) engine: Engine<SplitRing, MockMemory, MockIrq>,
+    pub(crate) engine: Engine<MockMemory, MockIrq>,
 }
 
 impl Rig {

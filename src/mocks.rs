@@ -1,0 +1,69 @@
+//! `mockall` mocks of the boundary traits, for consumers' own tests.
+//!
+//! Each stands for one trait and is told what to expect; for a guest that really receives frames, take the
+//! `netrx-mock` crate.
+//!
+//! ```
+//! use netrx::IrqLine;
+//! use netrx::mocks::MockIrqLine;
+//!
+//! let mut line = MockIrqLine::new();
+//! line.expect_raise().times(1).returning(|| Ok(()));
+//! assert!(line.raise().is_ok());
+//! ```
+
+#![allow(unsafe_code, reason = "a mock of an unsafe trait: whoever sets its expectations vouches for them")]
+#![allow(missing_docs, reason = "what the macro generates")]
+
+use std::task::Waker;
+use std::time::Instant;
+
+use mockall::mock;
+
+use crate::hypervisor::{Hypervisor, HypervisorError, IrqId};
+use crate::irq::{IrqError, IrqLine};
+use crate::mem::{Gpa, GuestMemory, Region};
+use crate::source::{FrameSource, Received, SourceError};
+use crate::space::RxSpace;
+
+mock! {
+    /// A mock of [`IrqLine`].
+    pub IrqLine {}
+    impl IrqLine for IrqLine {
+        fn raise(&mut self) -> Result<(), IrqError>;
+    }
+}
+
+mock! {
+    /// A mock of [`FrameSource`].
+    pub FrameSource {}
+    impl FrameSource for FrameSource {
+        fn recv<'t>(&mut self, space: &mut RxSpace<'t>) -> Result<Received, SourceError>;
+        fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError>;
+        fn waker(&self) -> Waker;
+    }
+}
+
+mock! {
+    /// A mock of [`GuestMemory`]. Its regions last for the whole program, since nothing else keeps them.
+    pub GuestMemory {}
+    // SAFETY: it answers what its owner told it to, who vouches for the regions.
+    unsafe impl GuestMemory for GuestMemory {
+        fn region(&self, at: Gpa) -> Option<Region<'static>>;
+        fn refresh(&mut self) -> bool;
+        fn logs_writes(&self) -> bool;
+        fn mark_written(&self, at: Gpa, len: u32);
+    }
+}
+
+mock! {
+    /// A mock of [`Hypervisor`], whose parts are mocks as well.
+    pub Hypervisor {}
+    impl Hypervisor for Hypervisor {
+        type Memory = MockGuestMemory;
+        type Irq = MockIrqLine;
+        fn memory(&self) -> MockGuestMemory;
+        fn irq_line(&self, irq: IrqId) -> Result<MockIrqLine, HypervisorError>;
+        fn exit_vcpus(&self) -> Result<(), HypervisorError>;
+    }
+}

@@ -1,0 +1,41 @@
+//! The used index against the driver's wish for interrupts: never are both sides asleep.
+//!
+//! Known failures 4 (no full barrier between the store of the used index and the load of `used_event`) and 8 (used
+//! entries withheld). On the way: the used entry, its length and the frame's bytes are visible once the index is.
+
+#![cfg(loom)]
+
+use std::time::Instant;
+
+use loom::thread;
+use netrx::{Features, Progress};
+use netrx_loom::{Few, Guest, Line, check, engine, event_idx};
+
+/// The device publishes, then looks whether the driver wants an interrupt; the driver says that it does, then looks
+/// whether there is something. One of the two must see the other.
+fn model(features: Features) {
+    check(4, move || {
+        let mut guest = Guest::new(2, 64, features);
+        let _ = (guest.post(), guest.post());
+        let line = Line::default();
+        let Some(mut engine) = engine(&guest, line.clone()) else { return };
+        let mut source = Few::new(2, guest.touched());
+        let device = thread::spawn(move || {
+            while !source.is_spent() {
+                assert!(matches!(engine.poll(&mut source, Instant::now()), Ok(Progress::Idle)));
+            }
+        });
+        guest.take_many(2, || line.sleep());
+        assert!(device.join().is_ok());
+    });
+}
+
+#[test]
+fn by_flags() {
+    model(netrx_loom::FLAGS);
+}
+
+#[test]
+fn by_event_idx() {
+    model(event_idx());
+}

@@ -1,0 +1,115 @@
+//! Guest memory of rust-vmm's `vm-memory`: the suites, the dirty log, and memory that is plugged in while the engine runs.
+#![cfg(feature = "vm-memory")]
+
+use std::error::Error;
+use std::time::Instant;
+
+use netrx::mem::{AtomicMemory, GuestArray, Translator, Word};
+use netrx::ring::{Cursor, RingConfig, SplitRing};
+use netrx::{Engine, EngineConfig, Features, Gpa, GuestMemory, Progress};
+use netrx_mock::{MockIrq, ScriptedSource, conformance};
+use vm_memory::bitmap::{AtomicBitmap, Bitmap};
+use vm_memory::{
+    GuestAddress, GuestAddressSpace, GuestMemoryAtomic, GuestMemoryBackend, GuestMemoryMmap,
+    GuestMemoryRegion,
+};
+
+type Done = Result<(), Box<dyn Error>>;
+
+const LOW: u64 = 0x1000;
+const HIGH: u64 = 0x10_0000;
+const LEN: usize = 0x1_0000;
+
+fn two_regions() -> Result<GuestMemoryMmap, vm_memory::mmap::FromRangesError> {
+    GuestMemoryMmap::from_ranges(&[(GuestAddress(LOW), LEN), (GuestAddress(HIGH), LEN)])
+}
+
+#[test]
+fn mmap_passes_the_suite() {
+    conformance::memory(|| {
+        let memory = two_regions().unwrap_or_default();
+        assert_eq!(memory.num_regions(), 2, "the system has two mappings to spare");
+        (memory, vec![(Gpa(LOW), LEN), (Gpa(HIGH), LEN)])
+    });
+}
+
+#[test]
+fn atomic_passes_the_suite() {
+    conformance::memory(|| {
+        let memory = GuestMemoryAtomic::new(two_regions().unwrap_or_default());
+        (AtomicMemory::from(memory), vec![(Gpa(LOW), LEN), (Gpa(HIGH), LEN)])
+    });
+}
+
+/// A ring of four at the start of the low region, written by hand.
+fn ring() -> RingConfig {
+    RingConfig {
+        size: 4,
+        desc: Gpa(LOW),
+        avail: Gpa(LOW + 0x100),
+        used: Gpa(LOW + 0x200),
+        start: Cursor::default(),
+    }
+}
+
+fn word<T: Word>(memory: &impl GuestMemory, at: u64, value: T) -> Done {
+    let words = GuestArray::new(&mut Translator::new(memory), Gpa(at), 1)?;
+    words.store(0, value, std::sync::atomic::Ordering::Release);
+    Ok(())
+}
+
+/// Makes one writable buffer available as head and entry `index`.
+fn post(memory: &impl GuestMemory, index: u16, buffer: u64, len: u32) -> Done {
+    word(memory, LOW + 16 * u64::from(index), buffer)?;
+    word(memory, LOW + 16 * u64::from(index) + 8, u64::from(len) | 2 << 32)?;
+    word(memory, LOW + 0x104 + 2 * u64::from(index), index)?;
+    word(memory, LOW + 0x102, index + 1)
+}
+
+#[test]
+fn every_write_is_in_the_dirty_log() -> Done {
+    let ranges = [(GuestAddress(LOW), LEN), (GuestAddress(HIGH), LEN)];
+    let memory = std::sync::Arc::new(GuestMemoryMmap::<AtomicBitmap>::from_ranges(&ranges)?);
+    let buffer = HIGH + 0x2ff8;
+    post(&memory, 0, buffer, 2048)?;
+    let ring = SplitRing::new(ring(), Features::VERSION_1, &*memory)?;
+    let mut engine =
+        Engine::new(ring, memory.clone(), MockIrq::new().0, Features::VERSION_1, EngineConfig::default());
+    let (mut source, script) = ScriptedSource::new();
+    script.frame(vec![1; 100]);
+    assert_eq!(engine.poll(&mut source, Instant::now())?, Progress::Idle);
+    let region = memory.find_region(GuestAddress(HIGH)).ok_or("the high region")?;
+    let dirty = |offset| region.bitmap().dirty_at(offset);
+    assert_eq!((dirty(0x2ff8), dirty(0x3000)), (true, true), "the frame crosses a page");
+    assert_eq!((dirty(0x1fff), dirty(0x4000)), (false, false), "and touches no other");
+    let low = memory.find_region(GuestAddress(LOW)).ok_or("the low region")?;
+    assert!(low.bitmap().dirty_at(0x200), "the used ring was written too");
+    Ok(())
+}
+
+#[test]
+fn a_swapped_map_is_seen_at_the_next_turn() -> Done {
+    let small = GuestMemoryMmap::<()>::from_ranges(&[(GuestAddress(LOW), LEN)])?;
+    let atomic = GuestMemoryAtomic::new(small);
+    let memory = AtomicMemory::from(atomic.clone());
+    post(&memory, 0, HIGH, 2048)?;
+    let ring = SplitRing::new(ring(), Features::VERSION_1, &memory)?;
+    let mut engine =
+        Engine::new(ring, memory, MockIrq::new().0, Features::VERSION_1, EngineConfig::default());
+    let (mut source, script) = ScriptedSource::new();
+    script.frame(vec![7; 64]);
+    assert_eq!(engine.poll(&mut source, Instant::now())?, Progress::Starved);
+    assert_eq!(engine.counters().snapshot().chains_bad, 1, "nothing backs the buffer yet");
+
+    let plugged = atomic.memory().insert_region(std::sync::Arc::new(
+        vm_memory::GuestRegionMmap::from_range(GuestAddress(HIGH), LEN, None)?,
+    ))?;
+    atomic.lock().map_err(|_| "poisoned")?.replace(plugged);
+    let memory = AtomicMemory::from(atomic);
+    post(&memory, 1, HIGH, 2048)?;
+    assert_eq!(engine.poll(&mut source, Instant::now())?, Progress::Idle);
+    let mut frame = [0; 64];
+    Translator::new(&memory).read(Gpa(HIGH + 12), &mut frame)?;
+    assert_eq!(frame, [7; 64]);
+    Ok(())
+}
