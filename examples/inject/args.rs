@@ -46,13 +46,13 @@ const SIZES: std::ops::RangeInclusive<usize> = 22..=65_550;
 #[derive(Debug, Parser)]
 #[command(name = "inject", verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// Where the worker gets its frames: socketpair, channel, or pcap with a FILE (else the sample capture)
+    /// Where frames come from: socketpair, channel, or pcap with a FILE or the sample
     #[arg(long, num_args = 1..=2, value_names = ["SOURCE", "FILE"], default_value = "socketpair")]
     source: Vec<String>,
-    /// Send the frames of this pcapng or pcap file instead of the sample capture's, over and over
+    /// Send the frames of this pcapng or pcap file, not the sample's
     #[arg(long, value_name = "FILE", conflicts_with = "size")]
     data: Option<PathBuf>,
-    /// Send numbered frames of this size instead of a capture's
+    /// Send numbered frames of this size, not a capture's
     #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
     size: Option<i64>,
     /// End after this many frames [default: 100000, unless --seconds is given]
@@ -70,7 +70,7 @@ pub(crate) struct Args {
     /// Let the guest's driver poll the ring, without interrupts
     #[arg(long)]
     poll: bool,
-    /// While the guest has no room: leave frames in the source, or take and drop them
+    /// What to do with frames while the guest has no room
     #[arg(long, value_name = "POLICY", default_value = "wait")]
     full: Full,
     /// Let the guest post its buffers late and in part, at random from this seed
@@ -86,7 +86,9 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Full {
+    /// Leave them in the source
     Wait,
+    /// Take them and drop them, counted
     Drop,
 }
 
@@ -126,7 +128,7 @@ pub(crate) fn parse() -> Result<Args, ExitCode> {
             let _ = error.print();
             return ExitCode::SUCCESS;
         }
-        eprintln!("{}", one_line(&error.render().to_string()));
+        crate::complain(&one_line(&error.render().to_string()));
         ExitCode::from(NOT_TRIED)
     })
 }

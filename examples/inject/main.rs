@@ -25,9 +25,10 @@ mod traffic;
 mod verdict;
 mod verify;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 /// Frames were lost or differ.
 const BAD: u8 = 1;
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
         Err(exit) => return exit,
     };
     inject(flags).unwrap_or_else(|error| {
-        eprintln!("error: {}", one_line(&error));
+        complain(&format!("error: {}", one_line(&error)));
         ExitCode::from(NOT_TRIED)
     })
 }
@@ -48,18 +49,27 @@ fn main() -> ExitCode {
 fn inject(flags: args::Args) -> Result<ExitCode> {
     let json = flags.json;
     let report = run::run(flags.plan()?)?;
-    if json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        println!("{}", report.table());
-        if report.failures.is_empty() {
-            println!("{}", report.praise());
-        }
-    }
-    for failure in &report.failures {
-        eprintln!("failed: {failure}");
-    }
+    let text = match (json, report.failures.is_empty()) {
+        (true, _) => serde_json::to_string(&report)?,
+        (false, true) => format!("{}\n{}", report.table(), report.praise()),
+        (false, false) => report.table().to_string(),
+    };
+    print(&text)?;
+    report.failures.iter().for_each(|failure| complain(&format!("failed: {failure}")));
     Ok(if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
+}
+
+/// Prints to stdout. A reader that has gone away wants no more, which is no error.
+fn print(text: &str) -> Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot print"),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a line to stderr, if there is somebody to read it.
+fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// An error and its causes. Some errors name their cause themselves; it is not said twice.

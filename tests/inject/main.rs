@@ -178,6 +178,14 @@ fn help_is_no_error() -> Outcome {
 
 #[cfg(unix)]
 #[test]
+fn a_reader_that_goes_away_is_no_panic() -> Outcome {
+    let closed = program::into_closed_pipe("--frames 500")?;
+    assert_eq!((closed.code, closed.stderr.as_str()), (Some(0), ""));
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
 fn ctrl_c_ends_the_sending_and_everything_on_its_way_arrives() -> Outcome {
     for source in ["socketpair", "channel", "pcap"] {
         let output = program::interrupted(&format!("--json --seconds 600 --source {source}"))?;

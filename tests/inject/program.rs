@@ -31,6 +31,15 @@ pub(crate) fn run(flags: &[&str]) -> io::Result<Ran> {
     Ok(command(flags)?.output()?.into())
 }
 
+/// Runs the example with nobody at the other end of its stdout.
+#[cfg(unix)]
+pub(crate) fn into_closed_pipe(flags: &str) -> io::Result<Ran> {
+    let mut command = command(&flags.split_whitespace().collect::<Vec<_>>())?;
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    drop(child.stdout.take());
+    Ok(child.wait_with_output()?.into())
+}
+
 /// Runs the example, and interrupts it as a terminal does, once frames have arrived.
 #[cfg(unix)]
 pub(crate) fn interrupted(flags: &str) -> io::Result<Ran> {
