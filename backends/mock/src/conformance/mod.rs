@@ -13,11 +13,13 @@
 //! });
 //! ```
 
+mod finite;
 mod hypervisor;
 mod irq;
 mod memory;
 mod source;
 
+pub use finite::finite_source;
 pub use hypervisor::hypervisor;
 pub use irq::irq;
 pub use memory::memory;

@@ -35,12 +35,12 @@ pub fn source<S: FrameSource + 'static, F: Feeder>(make: impl Fn() -> (S, F)) {
     a_deadline_ends_a_wait(make().0);
 }
 
-struct Rig {
-    driver: FakeDriver,
-    engine: Engine<MockMemory, MockIrq>,
+pub(super) struct Rig {
+    pub(super) driver: FakeDriver,
+    pub(super) engine: Engine<MockMemory, MockIrq>,
 }
 
-fn rig(size: u16, features: Features, shape: Shape) -> Option<Rig> {
+pub(super) fn rig(size: u16, features: Features, shape: Shape) -> Option<Rig> {
     let memory = MockMemory::heap(&[1 << 20, 1 << 20]);
     let driver = FakeDriver::new(&memory, DriverConfig::new(size, features, shape)).ok()?;
     let ring = SplitRing::new(driver.ring_config(), features, &memory).ok()?;
@@ -50,7 +50,7 @@ fn rig(size: u16, features: Features, shape: Shape) -> Option<Rig> {
 
 impl Rig {
     /// Polls until `count` frames have come through, refilling at once.
-    fn take(&mut self, source: &mut impl FrameSource, count: usize) -> Vec<Vec<u8>> {
+    pub(super) fn take(&mut self, source: &mut impl FrameSource, count: usize) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         let begin = Instant::now();
         while frames.len() < count {
@@ -120,7 +120,7 @@ fn a_full_guest_loses_nothing<S: FrameSource, F: Feeder>((mut source, mut feeder
     assert!((0..).zip(&frames).all(|(number, frame)| traffic::is_frame(number, frame)), "all 8, in order");
 }
 
-fn a_wake_before_a_wait_is_remembered<S: FrameSource>(mut source: S) {
+pub(super) fn a_wake_before_a_wait_is_remembered<S: FrameSource>(mut source: S) {
     source.waker().wake_by_ref();
     let begin = Instant::now();
     assert!(source.wait(Some(begin + STUCK)).is_ok(), "waiting works");
@@ -137,7 +137,7 @@ fn waiting<S: FrameSource + 'static>(mut source: S) -> mpsc::Receiver<(S, bool)>
     answer
 }
 
-fn a_wake_during_a_wait_ends_it<S: FrameSource + 'static>(source: S) {
+pub(super) fn a_wake_during_a_wait_ends_it<S: FrameSource + 'static>(source: S) {
     let waker = source.waker();
     let answer = waiting(source);
     assert!(answer.recv_timeout(QUIET).is_err(), "nothing ends the wait but its reason");

@@ -1,0 +1,76 @@
+//! The suite of a [`FrameSource`] that has all of its frames from the start.
+
+use std::time::Instant;
+
+use netrx::{Features, FrameSource, Progress};
+
+use super::source::{a_wake_before_a_wait_is_remembered, a_wake_during_a_wait_ends_it, rig};
+use crate::{Shape, traffic};
+
+/// Runs the suite: `make` gives a source that has these frames, and closes after the last one.
+pub fn finite_source<S: FrameSource + 'static>(make: impl Fn(&[Vec<u8>]) -> S) {
+    frames_arrive_and_it_closes(&make, Features::VERSION_1, Shape::single(2048));
+    frames_arrive_and_it_closes(&make, Features::NONE, Shape::chained(&[1, 11, 3, 2033]));
+    frames_arrive_and_it_closes(&make, Features::VERSION_1 | Features::MRG_RXBUF, Shape::single(256));
+    a_full_guest_loses_nothing(&make);
+    a_wake_before_a_wait_is_remembered(closed(&make));
+    a_wake_during_a_wait_ends_it(closed(&make));
+}
+
+fn frames(lens: &[usize]) -> Vec<Vec<u8>> {
+    let frame = |(number, len): (u64, &usize)| {
+        let mut frame = Vec::new();
+        traffic::make(number, *len, &mut frame);
+        frame
+    };
+    (0..).zip(lens).map(frame).collect()
+}
+
+fn frames_arrive_and_it_closes<S: FrameSource>(
+    make: &impl Fn(&[Vec<u8>]) -> S,
+    features: Features,
+    shape: Shape,
+) {
+    let Some(mut rig) = rig(32, features, shape) else { return };
+    let sent = frames(&[14, 15, 22, 60, 64, 255, 256, 257, 1000, 1514].repeat(20));
+    let mut source = make(&sent);
+    let mut arrived = Vec::new();
+    loop {
+        rig.driver.post(usize::MAX);
+        let polled = rig.engine.poll(&mut source, Instant::now());
+        let drained = rig.driver.drain_frames();
+        assert!(drained.is_ok(), "the guest has no complaint: {drained:?}");
+        arrived.extend(drained.unwrap_or_default());
+        assert!(polled.is_ok(), "polling works: {polled:?}");
+        if matches!(polled, Ok(Progress::Closed | Progress::Idle)) {
+            assert!(matches!(polled, Ok(Progress::Closed)), "it never runs empty, it closes");
+            break;
+        }
+    }
+    assert!(arrived == sent, "{} of {} frames, all whole and in order", arrived.len(), sent.len());
+    assert!(rig.driver.audit().is_ok(), "nothing else was written");
+    assert!(rig.engine.counters().snapshot().is_balanced(), "the ledger balances");
+}
+
+fn a_full_guest_loses_nothing<S: FrameSource>(make: &impl Fn(&[Vec<u8>]) -> S) {
+    let Some(mut rig) = rig(4, Features::VERSION_1, Shape::single(2048)) else { return };
+    let sent = frames(&[100; 8]);
+    let mut source = make(&sent);
+    for _ in 0..3 {
+        let polled = rig.engine.poll(&mut source, Instant::now());
+        assert!(matches!(polled, Ok(Progress::Starved)), "the guest has posted nothing: {polled:?}");
+    }
+    assert!(rig.take(&mut source, 8) == sent, "all 8, in order");
+}
+
+/// A source that has said that it is closed, twice.
+fn closed<S: FrameSource>(make: &impl Fn(&[Vec<u8>]) -> S) -> S {
+    let mut source = make(&[]);
+    let Some(mut rig) = rig(4, Features::VERSION_1, Shape::single(2048)) else { return source };
+    rig.driver.post(4);
+    for _ in 0..2 {
+        let polled = rig.engine.poll(&mut source, Instant::now());
+        assert!(matches!(polled, Ok(Progress::Closed)), "it has nothing, and stays closed: {polled:?}");
+    }
+    source
+}

@@ -1,0 +1,87 @@
+//! A capture in memory.
+
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::CaptureError;
+use crate::parse;
+
+/// The frames of a capture file, in the file's order.
+#[derive(Clone, Debug, Default)]
+pub struct Capture {
+    /// All frames, one after the other.
+    bytes: Vec<u8>,
+    records: Vec<Record>,
+}
+
+#[derive(Clone, Debug)]
+struct Record {
+    range: Range<usize>,
+    time: Option<Duration>,
+}
+
+/// A frame of a capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'c> {
+    /// Its bytes, as far as they were captured.
+    pub bytes: &'c [u8],
+    /// When it was captured, counted from 1970, if the file says.
+    pub time: Option<Duration>,
+}
+
+impl Capture {
+    /// Reads a file as a whole.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not a sound capture of Ethernet frames.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, CaptureError> {
+        Self::parse(&fs::read(path).map_err(CaptureError::Read)?)
+    }
+
+    /// The capture in a file's bytes.
+    ///
+    /// # Errors
+    /// When it is not a sound capture of Ethernet frames.
+    pub fn parse(file: &[u8]) -> Result<Self, CaptureError> {
+        parse::file(file)
+    }
+
+    /// How many frames it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Frame `index`, counted from 0.
+    #[must_use]
+    pub fn frame(&self, index: usize) -> Option<Frame<'_>> {
+        let record = self.records.get(index)?;
+        Some(Frame { bytes: self.bytes.get(record.range.clone())?, time: record.time })
+    }
+
+    /// All frames.
+    pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
+        (0..self.len()).filter_map(|index| self.frame(index))
+    }
+
+    /// How long the longest frame is, in bytes; 0 if there is none.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        self.records.iter().map(|record| record.range.len()).max().unwrap_or(0)
+    }
+
+    /// Appends a frame.
+    pub(crate) fn push(&mut self, frame: &[u8], time: Option<Duration>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(frame);
+        self.records.push(Record { range: start..self.bytes.len(), time });
+    }
+}

@@ -1,0 +1,120 @@
+//! The source itself.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
+use std::time::Instant;
+
+use netrx::{FrameMeta, FrameSource, Placed, Received, RxSpace, SourceError};
+
+use crate::Capture;
+
+/// A [`FrameSource`] that replays a capture, as fast as the guest takes it.
+///
+/// * **Order**: the capture's.
+/// * **Blocking**: while it has frames it never sleeps.
+/// * **Errors**: it has none.
+#[derive(Debug)]
+pub struct CaptureSource {
+    capture: Arc<Capture>,
+    /// The index of the frame that goes next.
+    next: usize,
+    taken: u64,
+    limit: u64,
+    bell: Arc<Bell>,
+}
+
+impl CaptureSource {
+    /// Replays the capture once, then closes.
+    #[must_use]
+    pub fn new(capture: impl Into<Arc<Capture>>) -> Self {
+        let capture = capture.into();
+        let limit = capture.len() as u64;
+        Self { capture, next: 0, taken: 0, limit, bell: Arc::default() }
+    }
+
+    /// Begins again after the last frame, and never closes; unless there is no frame at all.
+    #[must_use]
+    pub fn repeated(mut self) -> Self {
+        self.limit = if self.capture.is_empty() { 0 } else { u64::MAX };
+        self
+    }
+
+    /// Closes after `frames` frames, if not before.
+    #[must_use]
+    pub fn limited_to(mut self, frames: u64) -> Self {
+        self.limit = self.limit.min(frames);
+        self
+    }
+
+    /// How many frames have left it, for the guest or for a drop counter.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// The frame that goes next, if one is left.
+    fn frame(&self) -> Option<&[u8]> {
+        let left = self.taken < self.limit;
+        left.then(|| self.capture.frame(self.next)).flatten().map(|frame| frame.bytes)
+    }
+
+    fn advance(&mut self) {
+        self.taken += 1;
+        self.next = if self.next + 1 == self.capture.len() { 0 } else { self.next + 1 };
+    }
+}
+
+impl FrameSource for CaptureSource {
+    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        while let Some(frame) = self.frame() {
+            if space.put(frame, FrameMeta::PLAIN) == Placed::NoRoom {
+                return Ok(Received::More);
+            }
+            self.advance();
+        }
+        Ok(Received::Closed)
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
+        if self.frame().is_none() {
+            self.bell.sleep(until);
+        }
+        Ok(())
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::from(Arc::clone(&self.bell))
+    }
+}
+
+/// What ends the sleep of a source that has nothing left.
+#[derive(Debug, Default)]
+struct Bell {
+    woken: Mutex<bool>,
+    rung: Condvar,
+}
+
+impl Bell {
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sleep(&self, until: Option<Instant>) {
+        let mut woken = self.lock();
+        while !*woken {
+            woken = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => self.rung.wait(woken).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => break,
+                Some(left) => self.rung.wait_timeout(woken, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+        *woken = false;
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        *self.lock() = true;
+        self.rung.notify_all();
+    }
+}

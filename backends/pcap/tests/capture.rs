@@ -1,0 +1,195 @@
+//! What is read from files, sound and bad, and how it is replayed.
+
+mod files;
+
+use std::time::{Duration, Instant};
+
+use netrx::ring::SplitRing;
+use netrx::{Engine, EngineConfig, Features, Progress};
+use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape};
+use netrx_pcap::{Capture, CaptureError, CaptureSource};
+use pcap_file::pcap::PcapHeader;
+use pcap_file::pcapng::PcapNgWriter;
+use pcap_file::pcapng::blocks::interface_description::{
+    InterfaceDescriptionBlock, InterfaceDescriptionOption,
+};
+use pcap_file::pcapng::blocks::simple_packet::SimplePacketBlock;
+use pcap_file::{DataLink, Endianness, TsResolution};
+
+use files::{Form, file, pcap, pcapng, time};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn frames() -> Vec<Vec<u8>> {
+    vec![vec![1; 60], vec![2; 61], vec![3; 1514]]
+}
+
+fn bytes(capture: &Capture) -> Vec<Vec<u8>> {
+    capture.frames().map(|frame| frame.bytes.to_vec()).collect()
+}
+
+#[test]
+fn frames_and_times_are_those_of_the_file() -> Outcome {
+    for form in [Form::PcapNg, Form::Pcap] {
+        let capture = Capture::parse(&file(form, &frames()))?;
+        assert_eq!((capture.len(), capture.longest()), (3, 1514));
+        assert_eq!(bytes(&capture), frames(), "{form:?}");
+        let times: Vec<_> = capture.frames().map(|frame| frame.time).collect();
+        assert_eq!(times, [Some(time(0)), Some(time(1)), Some(time(2))], "{form:?}");
+        assert_eq!(capture.frame(3), None);
+    }
+    Ok(())
+}
+
+#[test]
+fn pcap_in_every_byte_order_and_resolution() -> Outcome {
+    for endianness in [Endianness::Big, Endianness::Little] {
+        for ts_resolution in [TsResolution::MicroSecond, TsResolution::NanoSecond] {
+            let header = PcapHeader { endianness, ts_resolution, ..PcapHeader::default() };
+            let capture = Capture::parse(&pcap(&frames(), header)?)?;
+            assert_eq!(bytes(&capture), frames());
+            assert_eq!(capture.frame(2).and_then(|frame| frame.time), Some(time(2)));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn times_are_counted_as_the_interface_says() -> Outcome {
+    use InterfaceDescriptionOption::{IfTsOffset, IfTsResol};
+    let count = time(0).as_nanos() as u64;
+    let cases = [
+        (vec![], Some(Duration::from_micros(count))),
+        (vec![IfTsResol(6)], Some(Duration::from_micros(count))),
+        (vec![IfTsResol(3)], Some(Duration::from_millis(count))),
+        (vec![IfTsResol(9), IfTsOffset(5)], Some(time(0) + Duration::from_secs(5))),
+        (vec![IfTsResol(0x80 | 30)], Some(Duration::new(count >> 30, fraction(count)))),
+        (vec![IfTsResol(0x7f)], None),
+        (vec![IfTsResol(9), IfTsOffset(u64::MAX)], None),
+    ];
+    for (options, expected) in cases {
+        let capture = Capture::parse(&pcapng(&frames(), DataLink::ETHERNET, &options)?)?;
+        assert_eq!(capture.frame(0).and_then(|frame| frame.time), expected, "{options:?}");
+    }
+    Ok(())
+}
+
+/// The nanoseconds of a count of 2^-30 seconds, beyond the whole seconds.
+fn fraction(count: u64) -> u32 {
+    (((count & 0x3fff_ffff) * 1_000_000_000) >> 30) as u32
+}
+
+#[test]
+fn simple_packets_lose_their_padding_and_keep_to_the_limit() -> Outcome {
+    for (snaplen, expected) in [(0, 61), (100, 61), (40, 40)] {
+        let mut writer = PcapNgWriter::new(Vec::new())?;
+        writer.write_pcapng_block(InterfaceDescriptionBlock::new(DataLink::ETHERNET, snaplen))?;
+        let data = vec![2; expected];
+        writer.write_pcapng_block(SimplePacketBlock { original_len: 61, data: data.clone().into() })?;
+        let capture = Capture::parse(&writer.into_inner())?;
+        assert_eq!(bytes(&capture), [data]);
+        assert_eq!(capture.frame(0).and_then(|frame| frame.time), None);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_frame_that_was_cut_when_captured_is_replayed_as_it_is() -> Outcome {
+    let mut cut = pcap(&[], PcapHeader { snaplen: 96, ..PcapHeader::default() })?;
+    for word in [1, 2, 96, 1514_u32] {
+        cut.extend(word.to_be_bytes());
+    }
+    cut.extend([7; 96]);
+    assert_eq!(bytes(&Capture::parse(&cut)?), [vec![7; 96]]);
+    Ok(())
+}
+
+#[test]
+fn sections_of_either_byte_order_follow_each_other() -> Outcome {
+    let mut both = file(Form::PcapNg, &frames());
+    let mut writer = PcapNgWriter::with_endianness(Vec::new(), Endianness::Big)?;
+    writer.write_pcapng_block(InterfaceDescriptionBlock::new(DataLink::ETHERNET, 0))?;
+    writer.write_pcapng_block(SimplePacketBlock { original_len: 60, data: vec![9; 60].into() })?;
+    both.extend(writer.into_inner());
+    assert_eq!(bytes(&Capture::parse(&both)?), [frames(), vec![vec![9; 60]]].concat());
+    Ok(())
+}
+
+#[test]
+fn every_bad_file_has_its_error() -> Outcome {
+    let error = |file: &[u8]| Capture::parse(file).map(|capture| capture.len());
+    for not_a_capture in [&b""[..], b"abc", b"hello, world", &[0; 4096]] {
+        assert!(matches!(error(not_a_capture), Err(CaptureError::NotACapture)));
+    }
+    let wlan = DataLink::IEEE802_11;
+    let pcap_of_wlan = pcap(&frames(), PcapHeader { datalink: wlan, ..PcapHeader::default() })?;
+    assert!(matches!(error(&pcap_of_wlan), Err(CaptureError::NotEthernet(105))));
+    assert!(matches!(error(&pcapng(&frames(), wlan, &[])?), Err(CaptureError::NotEthernet(105))));
+    let orphan = SimplePacketBlock { original_len: 60, data: vec![9; 60].into() };
+    let mut writer = PcapNgWriter::new(Vec::new())?;
+    writer.write_pcapng_block(orphan)?;
+    assert!(matches!(error(&writer.into_inner()), Err(CaptureError::Damaged { frames: 0, .. })));
+    let missing = Capture::open("/no/such/file");
+    assert!(matches!(missing, Err(CaptureError::Read(_))), "{missing:?}");
+    Ok(())
+}
+
+#[test]
+fn wherever_a_file_is_cut_off_or_damaged_there_is_an_error_and_no_panic() {
+    for form in [Form::PcapNg, Form::Pcap] {
+        let whole = file(form, &frames());
+        let mut sound = 0;
+        for len in 0..whole.len() {
+            match Capture::parse(&whole[..len]) {
+                Ok(capture) => {
+                    assert_eq!(bytes(&capture)[..], frames()[..capture.len()], "cut between two records");
+                    sound += 1;
+                }
+                Err(CaptureError::CutOff { frames }) => assert!(frames < 3),
+                Err(error) => assert!(len < 4, "{len} bytes: {error}"),
+            }
+        }
+        assert!((3..=4).contains(&sound), "{form:?} may end between records only: {sound}");
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0xff;
+            let _ = Capture::parse(&damaged);
+        }
+    }
+}
+
+#[test]
+fn an_empty_capture_is_no_error_and_closes_even_repeated() -> Outcome {
+    assert!(Capture::parse(&file(Form::Pcap, &[]))?.is_empty());
+    assert_eq!(replay(CaptureSource::new(Capture::default()).repeated())?, Vec::<Vec<u8>>::new());
+    Ok(())
+}
+
+#[test]
+fn a_repeated_source_begins_again_until_its_limit() -> Outcome {
+    let capture = Capture::parse(&file(Form::PcapNg, &frames()))?;
+    let expected: Vec<_> = frames().into_iter().cycle().take(7).collect();
+    assert_eq!(replay(CaptureSource::new(capture.clone()).repeated().limited_to(7))?, expected);
+    assert_eq!(replay(CaptureSource::new(capture.clone()).limited_to(7))?, frames());
+    assert_eq!(replay(CaptureSource::new(capture).limited_to(2))?, frames()[..2]);
+    Ok(())
+}
+
+/// What a guest gets of a source, until that closes.
+fn replay(mut source: CaptureSource) -> Result<Vec<Vec<u8>>, Box<dyn std::error::Error>> {
+    let memory = MockMemory::heap(&[1 << 16]);
+    let config = DriverConfig::new(4, Features::VERSION_1, Shape::single(2048));
+    let mut driver = FakeDriver::new(&memory, config)?;
+    let ring = SplitRing::new(driver.ring_config(), driver.features(), &memory)?;
+    let mut engine = Engine::new(ring, memory, MockIrq::new().0, driver.features(), EngineConfig::default());
+    let mut arrived = Vec::new();
+    loop {
+        driver.post(4);
+        let progress = engine.poll(&mut source, Instant::now())?;
+        arrived.extend(driver.drain_frames()?);
+        if progress == Progress::Closed {
+            assert_eq!(source.taken(), arrived.len() as u64);
+            return Ok(arrived);
+        }
+    }
+}
