@@ -217,7 +217,8 @@ impl Ring for SplitTurn<'_> {
         let staged = ring.cursor.next_used.wrapping_sub(ring.published);
         if staged > 0 {
             // Undecided for longer than the index can count, the next answer cannot but be yes.
-            let undecided = |decided: &u16| ring.published.wrapping_sub(*decided).checked_add(staged).is_some();
+            let undecided =
+                |decided: &u16| ring.published.wrapping_sub(*decided).checked_add(staged).is_some();
             ring.decided = ring.decided.filter(undecided);
             ring.published = ring.cursor.next_used;
             ring.ledger.entries += u64::from(staged);
