@@ -1,4 +1,6 @@
-//! `cargo xtask fuzz`: runs cargo-fuzz targets for a given time.
+//! `cargo xtask fuzz`: runs cargo-fuzz targets for a given time, beginning with the seeds that are committed.
+
+use std::fs;
 
 use anyhow::{Result, bail, ensure};
 
@@ -32,8 +34,13 @@ pub(crate) fn all(seconds: u32) -> Result<()> {
 }
 
 fn one(target: &str, seconds: u32) -> Result<()> {
+    // What the fuzzer finds goes to the first folder; the seeds stay as they are.
+    let (corpus, seeds) = (format!("fuzz/corpus/{target}"), format!("fuzz/seeds/{target}"));
+    fs::create_dir_all(tree::root().join(&corpus))?;
     let limit = format!("-max_total_time={seconds}");
-    process::stream(process::cargo().args(["+nightly", "fuzz", "run", target, "--", &limit]))
+    let mut cargo = process::cargo();
+    cargo.args(["+nightly", "fuzz", "run", target, &corpus, &seeds, "--", &limit, "-print_final_stats=1"]);
+    process::stream(&mut cargo)
 }
 
 /// The files of `fuzz/fuzz_targets`, by name.

@@ -1,0 +1,59 @@
+//! Interrupts held back for longer than the index can count.
+
+use std::time::{Duration, Instant};
+
+use netrx::engine::{Budget, Moderation, WhenFull};
+use netrx::ring::SplitRing;
+use netrx::{Engine, EngineConfig, Features, Progress};
+use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, ScriptedSource, Shape};
+
+type Tested = Result<(), Box<dyn std::error::Error>>;
+
+/// While the driver polls, nothing needs to be decided for 65535 entries and more. When it goes to sleep then, the
+/// decision spans more entries than the index has values.
+fn a_sleeper_is_woken_after(turns: usize, budget: u32, features: Features) -> Tested {
+    let memory = MockMemory::heap(&[1 << 20]);
+    let mut driver = FakeDriver::new(&memory, DriverConfig::new(1024, features, Shape::single(64)))?;
+    let ring = SplitRing::new(driver.ring_config(), features, &memory)?;
+    let config = EngineConfig {
+        when_full: WhenFull::Wait,
+        moderation: Moderation { max_frames: u32::MAX, max_delay: Duration::MAX },
+        budget: Budget { frames: budget, bytes: u64::MAX },
+    };
+    let (irq, probe) = MockIrq::new();
+    let mut engine = Engine::new(ring, memory, irq, features, config);
+    let (mut source, script) = ScriptedSource::new();
+    let now = Instant::now();
+
+    driver.post(1024);
+    script.frame([1; 50]);
+    assert_eq!(engine.poll(&mut source, now)?, Progress::Idle);
+    driver.ignore_interrupts();
+    (0..turns * budget as usize + 5).for_each(|_| script.frame([2; 50]));
+    for _ in 0..turns {
+        driver.drain_frames()?;
+        driver.post(1024);
+        assert_eq!(engine.poll(&mut source, now)?, Progress::More);
+    }
+    driver.drain_frames()?;
+    driver.post(1024);
+    assert!(!driver.want_interrupt(), "nothing is there to be taken");
+    let before = probe.raised();
+    assert_eq!(engine.poll(&mut source, now)?, Progress::Idle);
+    assert_eq!(driver.drain_frames()?.len(), 5);
+    assert_eq!(probe.raised(), before + 1, "the driver sleeps and was not told of five frames");
+    Ok(())
+}
+
+#[test]
+fn the_index_runs_past_where_it_was_decided() -> Tested {
+    a_sleeper_is_woken_after(71, 923, Features::EVENT_IDX)
+}
+
+#[test]
+fn the_index_comes_back_to_where_it_was_decided() -> Tested {
+    for features in [Features::NONE, Features::EVENT_IDX] {
+        a_sleeper_is_woken_after(3449, 19, features)?;
+    }
+    Ok(())
+}

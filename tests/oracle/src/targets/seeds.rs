@@ -1,0 +1,197 @@
+//! Inputs to begin with: one for each thing worth mutating.
+
+use super::input::feature::{EVENT_IDX, INDIRECT_DESC, MRG_RXBUF, VERSION_1};
+
+/// An input for a target.
+#[derive(Clone, Debug)]
+pub struct Seed {
+    /// The target's name.
+    pub target: &'static str,
+    /// What it is good for.
+    pub name: &'static str,
+    /// The input.
+    pub input: Vec<u8>,
+}
+
+/// A seed's name and its input.
+type Named = (&'static str, Vec<u8>);
+
+/// Every seed.
+#[must_use]
+pub fn seeds() -> Vec<Seed> {
+    let targets = [
+        ("descriptor_chain", descriptor_chain()),
+        ("net_hdr", net_hdr()),
+        ("ring_bytes", ring_bytes()),
+        ("ring_ops", ring_ops()),
+    ];
+    let seeds = targets
+        .into_iter()
+        .flat_map(|(target, seeds)| seeds.into_iter().map(move |(name, input)| Seed { target, name, input }));
+    seeds.collect()
+}
+
+const NEXT: u8 = 1;
+const WRITE: u8 = 2;
+const INDIRECT: u8 = 4;
+/// An address code: entry 0 of the first indirect table.
+const TABLE: u16 = 0xa000;
+/// A length code: that many entries of 16 bytes.
+const ENTRIES: u16 = 0x8000;
+
+/// A descriptor: address code, length code, flags, successor.
+type Descriptor = (u16, u16, u8, u8);
+
+/// A queue of `1 << log` with these descriptors, and a frame of 60 bytes for each head.
+fn chains(log: u8, features: u8, how: u8, descriptors: &[Descriptor], heads: &[u8]) -> Vec<u8> {
+    let mut input = vec![log, features, how, descriptors.len() as u8];
+    for (at, len, flags, next) in descriptors {
+        input.extend_from_slice(&at.to_le_bytes());
+        input.extend_from_slice(&len.to_le_bytes());
+        input.extend_from_slice(&[*flags, *next]);
+    }
+    for head in heads {
+        input.push(*head);
+        input.extend_from_slice(&60_u16.to_le_bytes());
+    }
+    input
+}
+
+/// The queue's table, filled up, and behind it an indirect one.
+fn with_table(first: &[Descriptor], table: &[Descriptor]) -> Vec<Descriptor> {
+    let mut descriptors = first.to_vec();
+    descriptors.resize(16, (0, 100, WRITE, 0));
+    descriptors.extend_from_slice(table);
+    descriptors
+}
+
+fn descriptor_chain() -> Vec<Named> {
+    let chained = [(0, 3, WRITE | NEXT, 1), (0x100, 12, WRITE | NEXT, 2), (0x200, 200, WRITE, 0)];
+    let table = [(0x300, 9, WRITE | NEXT, 1), (0x8000, 300, WRITE, 0)];
+    let indirect = with_table(&[(TABLE, ENTRIES + 2, INDIRECT, 0)], &table);
+    let nested = with_table(&[(TABLE, ENTRIES + 2, INDIRECT, 0)], &[(TABLE, ENTRIES + 1, INDIRECT, 0)]);
+    let circle = with_table(
+        &[(TABLE, ENTRIES + 2, INDIRECT, 0)],
+        &[(0, 50, WRITE | NEXT, 1), (0, 50, WRITE | NEXT, 0)],
+    );
+    vec![
+        ("single", chains(2, VERSION_1, 0, &[(0, 200, WRITE, 0), (0x400, 100, WRITE, 0)], &[0, 1, 0, 1])),
+        ("chained", chains(4, 0, 2, &chained, &[0, 0, 1])),
+        ("merged", chains(3, MRG_RXBUF | EVENT_IDX, 0, &[(0, 20, WRITE, 0); 8], &[0, 1, 2, 3, 4, 5, 6, 7])),
+        ("indirect", chains(4, INDIRECT_DESC, 0, &indirect, &[0, 1, 0])),
+        ("indirect-read", chains(4, INDIRECT_DESC | MRG_RXBUF, 2, &indirect, &[0, 1, 0])),
+        ("indirect-nested", chains(4, INDIRECT_DESC, 0, &nested, &[0, 1])),
+        ("indirect-circle", chains(4, INDIRECT_DESC, 0, &circle, &[0, 1])),
+        ("circle", chains(1, 0, 0, &[(0, 50, WRITE | NEXT, 1), (0, 50, WRITE | NEXT, 0)], &[0, 1])),
+        ("read-only", chains(1, 0, 0, &[(0, 100, 0, 0), (0, 100, WRITE, 0)], &[0, 1])),
+        (
+            "outside",
+            chains(2, 0, 0, &[(0xe000, 100, WRITE, 0), (0xf000, 0xe000, WRITE, 0)], &[0, 1, 255, 40]),
+        ),
+        ("over-an-end", chains(2, 0, 0, &[(0xb020, 33, WRITE, 0), (0xc020, 32, WRITE, 0)], &[0, 1])),
+        ("into-the-ring", chains(2, 0, 0, &[(0xd400, 200, WRITE, 0), (0xd500, 200, WRITE, 0)], &[0, 1, 0])),
+        ("duplicate", chains(2, MRG_RXBUF, 0, &[(0, 20, WRITE, 0); 4], &[0, 0, 1, 0])),
+        ("batches", chains(4, VERSION_1, 3, &[(0, 100, WRITE, 0); 16], &[0, 1, 2, 3, 4, 5, 6, 7])),
+    ]
+}
+
+fn header(features: u64, checksum: (u8, u16, u16), cut: (u8, u16, u16), len: u16, how: u8) -> Vec<u8> {
+    let mut input = features.to_le_bytes().to_vec();
+    for (kind, first, second) in [checksum, cut] {
+        input.push(kind);
+        input.extend_from_slice(&first.to_le_bytes());
+        input.extend_from_slice(&second.to_le_bytes());
+    }
+    input.extend_from_slice(&len.to_le_bytes());
+    input.push(how);
+    input
+}
+
+fn net_hdr() -> Vec<Named> {
+    const NONE: (u8, u16, u16) = (7, 0, 0);
+    let all = u64::MAX;
+    vec![
+        ("plain-legacy", header(0, (0, 0, 0), NONE, 60, 0)),
+        ("plain-modern", header(1 << 32, (0, 0, 0), NONE, 60, 1)),
+        ("valid", header(all, (1, 0, 0), NONE, 60, 0)),
+        ("partial", header(all, (2, 34, 16), NONE, 800, 0)),
+        ("partial-beyond", header(all, (2, 34, 16), NONE, 51, 0)),
+        ("tcp4", header(all, (2, 34, 16), (0, 536, 54), 800, 0)),
+        ("tcp6-ecn", header(all, (2, 54, 16), (0x81, 536, 74), 800, 1)),
+        ("ufo", header(1 << 1 | 1 << 10, (2, 34, 6), (2, 536, 42), 800, 0)),
+        ("uso4", header(1 << 1 | 1 << 54, (2, 34, 6), (3, 536, 42), 800, 0)),
+        ("uso6-unacknowledged", header(1 << 1, (2, 54, 6), (4, 536, 62), 800, 0)),
+    ]
+}
+
+/// A well-made ring of `size` single buffers at the front of memory: table, available ring, used ring, buffers.
+fn memory(size: u16, len: u32) -> Vec<u8> {
+    let mut bytes = vec![0; 0x400];
+    for index in 0..size {
+        let at = 0x4000_0400_u64 + u64::from(index) * u64::from(len);
+        let descriptor = [at, u64::from(len) | u64::from(WRITE) << 32].map(u64::to_le_bytes).concat();
+        bytes[16 * usize::from(index)..][..16].copy_from_slice(&descriptor);
+        bytes[0x204 + 2 * usize::from(index)..][..2].copy_from_slice(&index.to_le_bytes());
+    }
+    bytes
+}
+
+/// Areas at 0, 0x200 and 0x300, then the memory, then what happens.
+fn raw(log: u8, features: u8, how: u8, memory: &[u8], steps: &[u8]) -> Vec<u8> {
+    let mut input = vec![log, features, how, 0, 0x40, 0x60, 0, 0];
+    input.extend_from_slice(&(memory.len() as u16).to_le_bytes());
+    input.extend_from_slice(memory);
+    input.extend_from_slice(steps);
+    input
+}
+
+fn ring_bytes() -> Vec<Named> {
+    const FRAME: [u8; 3] = [4, 60, 0];
+    let two = [&[2, 2][..], &FRAME, &FRAME, &[6]].concat();
+    let jump = [&FRAME[..], &[2, 200, 6, 2, 56, 6]].concat();
+    let again = [&two[..], &[3, 0, 3, 1], &FRAME, &[6, 7], &FRAME, &[6]].concat();
+    let overwritten =
+        [&two[..], &[0, 0, 0, 16], &[0xff; 16], &[3, 0], &FRAME, &[6, 3, 1], &FRAME, &[6]].concat();
+    let memory = memory(8, 100);
+    vec![
+        ("two-frames", raw(3, VERSION_1, 0, &memory, &two)),
+        ("index-jump", raw(3, EVENT_IDX, 0, &memory, &jump)),
+        ("restart", raw(3, EVENT_IDX | MRG_RXBUF, 2, &memory, &again)),
+        ("overwritten-descriptor", raw(3, 0, 0, &memory, &overwritten)),
+        ("drops", raw(3, MRG_RXBUF, 4, &memory, &[&FRAME[..], &two[..], &FRAME, &[6]].concat())),
+        ("batches", raw(3, VERSION_1, 3, &memory, &again)),
+        ("all-in-one-place", [&[2, 8, 0, 0, 0, 0, 0, 0, 0, 1][..], &[7; 256], &two].concat()),
+    ]
+}
+
+/// A queue of `1 << log`, chains of these shapes, and what happens.
+fn ops(log: u8, features: u8, how: u8, start: u16, shapes: &[(bool, &[u16])], steps: &[u8]) -> Vec<u8> {
+    let mut input = vec![log, features, how];
+    input.extend_from_slice(&start.to_le_bytes());
+    input.push(shapes.len() as u8 - 1);
+    for (indirect, lens) in shapes {
+        input.push((lens.len() as u8 - 1) | u8::from(*indirect) << 7);
+        lens.iter().for_each(|len| input.extend_from_slice(&len.to_le_bytes()));
+    }
+    input.extend_from_slice(steps);
+    input
+}
+
+fn ring_ops() -> Vec<Named> {
+    const SEND: [u8; 3] = [2, 60, 0];
+    let burst = SEND.repeat(6);
+    let round = [&[0, 4, 7][..], &burst, &[11, 6, 0, 8, 7, 11, 6]].concat();
+    let mixed = [&round[..], &[9, 3, 5, 200, 1, 33, 10], &round, &[8], &round].concat();
+    vec![
+        ("single", ops(2, VERSION_1, 0, 0, &[(false, &[200])], &round)),
+        ("wrap", ops(1, EVENT_IDX, 0, 65534, &[(false, &[100])], &mixed)),
+        (
+            "tiny-first",
+            ops(3, MRG_RXBUF | EVENT_IDX, 1, 65530, &[(false, &[1, 11, 60]), (false, &[7, 5])], &mixed),
+        ),
+        ("indirect", ops(4, INDIRECT_DESC | EVENT_IDX, 0, 0, &[(true, &[12, 300]), (false, &[90])], &mixed)),
+        ("merged", ops(4, MRG_RXBUF, 0, 7, &[(false, &[30])], &mixed)),
+        ("drops", ops(1, MRG_RXBUF | EVENT_IDX, 2, 7, &[(false, &[30])], &mixed)),
+        ("small-budget", ops(3, EVENT_IDX, 0x14, 7, &[(false, &[80])], &mixed)),
+    ]
+}
