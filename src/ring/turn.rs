@@ -38,22 +38,6 @@ impl<'t> SplitTurn<'t> {
         &self.ring.pool
     }
 
-    /// Looks at the driver's index, and checks that it makes sense.
-    fn refresh(&mut self) -> Result<(), RingError> {
-        let ring = &mut *self.ring;
-        let index = self.areas.avail_index(Ordering::Acquire);
-        let jump = index.wrapping_sub(ring.cursor.next_used);
-        let popped = ring.cursor.next_avail.wrapping_sub(ring.cursor.next_used);
-        if jump < popped || jump > ring.config.size {
-            return Err(RingError::IndexJump { index, jump, size: ring.config.size });
-        }
-        ring.seen = index;
-        if ring.armed && index != ring.cursor.next_avail {
-            self.disarm();
-        }
-        Ok(())
-    }
-
     /// Asks the driver not to kick: its chains are looked for anyway.
     fn disarm(&mut self) {
         self.ring.armed = false;
@@ -109,7 +93,18 @@ impl<'t> SplitTurn<'t> {
 
 impl Ring for SplitTurn<'_> {
     fn look(&mut self) -> Result<(), RingError> {
-        self.refresh()
+        let ring = &mut *self.ring;
+        let index = self.areas.avail_index(Ordering::Acquire);
+        let jump = index.wrapping_sub(ring.cursor.next_used);
+        let popped = ring.cursor.next_avail.wrapping_sub(ring.cursor.next_used);
+        if jump < popped || jump > ring.config.size {
+            return Err(RingError::IndexJump { index, jump, size: ring.config.size });
+        }
+        ring.seen = index;
+        if ring.armed && index != ring.cursor.next_avail {
+            self.disarm();
+        }
+        Ok(())
     }
 
     fn open_lane(&mut self, frames: usize) {
@@ -159,7 +154,7 @@ impl Ring for SplitTurn<'_> {
             let enough = self.ring.pool.free() >= want.chains && bytes >= want.bytes;
             let spent = left == 0 || self.fuel == 0;
             if !enough && !spent && self.ring.cursor.next_avail == self.ring.seen {
-                self.refresh()?;
+                self.look()?;
             }
             if enough || spent || self.ring.cursor.next_avail == self.ring.seen {
                 return Ok(enough);

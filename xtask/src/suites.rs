@@ -91,7 +91,10 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "features",
         about: "what the features vm-memory and mockall add",
         needs: &[],
-        steps: &[step(&["test", "-p", "netrx", "--features", "vm-memory,mockall"])],
+        steps: &[
+            step(&["test", "-p", "netrx", "--features", "vm-memory,mockall", "--lib", "--test", "vm_memory"]),
+            step(&["test", "-p", "netrx", "--features", "vm-memory,mockall", "--doc"]),
+        ],
     },
     Suite {
         name: "loom",
