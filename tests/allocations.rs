@@ -15,9 +15,9 @@ use netrx::{
 };
 use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape, Taken, traffic};
 
-/// Frames that are counted over, after as many for warming up as [`WARM`].
+/// Frames that are counted over, after [`WARM`] others: the pool grows to the deepest backlog that it meets, and stays so.
 const FRAMES: u64 = 100_000;
-const WARM: u64 = 2_000;
+const WARM: u64 = 20_000;
 /// Frames that a source has ready at once.
 const BURST: u64 = 48;
 
