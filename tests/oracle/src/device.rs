@@ -273,11 +273,15 @@ impl Device {
         self.held.iter().map(|held| held.chain.capacity()).sum()
     }
 
-    /// Pops chains until they hold `bytes`, or there is one where frames do not span chains, or there are no more.
+    /// Pops chains until they hold `bytes`, or there is one where frames do not span chains, or there are no more: at
+    /// most as many as the queue has.
     fn find_room(&mut self, bytes: usize) {
         let merges = header::merges(self.manner.features);
         let shortest = header::len(self.manner.features) + if merges { 0 } else { MIN_FRAME };
-        while self.held.is_empty() || (merges && self.held_bytes() < bytes) {
+        for _ in 0..self.queue.size() {
+            if !self.held.is_empty() && (!merges || self.held_bytes() >= bytes) {
+                return;
+            }
             let popped = match self.queue.pop() {
                 Ok(Some(popped)) => popped,
                 Ok(None) => return,

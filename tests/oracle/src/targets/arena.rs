@@ -33,12 +33,15 @@ pub(super) struct Raw {
     sent: u64,
 }
 
+/// Frames are shorter than this.
+pub(super) const LONGEST: u16 = 600;
+
 /// How the source of a hostile guest's frames places them.
 pub(super) fn placing(choice: u8) -> Placing {
     match choice % 4 {
         0 | 1 => Placing::Copy,
-        2 => Placing::Read { largest: 600, batch: 1 },
-        _ => Placing::Read { largest: 600, batch: 4 },
+        2 => Placing::Read { largest: LONGEST as usize, batch: 1 },
+        _ => Placing::Read { largest: LONGEST as usize, batch: 4 },
     }
 }
 

@@ -11,7 +11,7 @@
 use netrx::ring::{Cursor, RingConfig};
 use netrx::{FrameMeta, Gpa};
 
-use super::arena::{Arena, Raw, placing};
+use super::arena::{Arena, LONGEST, Raw, placing};
 use super::input::Input;
 
 /// Descriptors of the queue's table; behind them come those of the indirect tables.
@@ -61,7 +61,7 @@ fn steps(mut raw: Raw, mut input: Input<'_>) {
             break;
         }
         raw.offer(extreme(input.byte()));
-        raw.send(usize::from(input.word() % 700), FrameMeta::PLAIN);
+        raw.send(usize::from(input.word() % LONGEST), FrameMeta::PLAIN);
         raw.poll();
     }
     raw.finish();

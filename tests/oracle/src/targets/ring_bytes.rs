@@ -10,7 +10,7 @@
 use netrx::ring::{Cursor, RingConfig};
 use netrx::{FrameMeta, Gpa};
 
-use super::arena::{Arena, Raw, placing};
+use super::arena::{Arena, LONGEST, Raw, placing};
 use super::input::Input;
 
 const REGIONS: [usize; 2] = [3072, 512];
@@ -53,7 +53,7 @@ fn steps(mut raw: Raw, mut input: Input<'_>) {
             1 => write(&mut raw, SECOND, &mut input),
             2 => bump(&mut raw, &mut input),
             3 => raw.offer(u16::from(input.byte())),
-            4 | 5 => raw.send(usize::from(input.word() % 700), FrameMeta::PLAIN),
+            4 | 5 => raw.send(usize::from(input.word() % LONGEST), FrameMeta::PLAIN),
             6 => raw.poll(),
             _ => {
                 if !raw.restart() {

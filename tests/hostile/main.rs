@@ -1,0 +1,78 @@
+//! What went wrong in other receive paths, and hostile guests: one row each, and the verdict of netrx.
+//!
+//! Every row is played on memory from the heap and on memory mapped between two guard pages, beside a naive device on a
+//! copy of it that must do the same byte for byte; at the end the memory is audited. The test prints the table, and
+//! compares it with the one that is written down beside the rows, so that a change of behaviour is a readable diff.
+//!
+//! The rows' numbers are those of a list of known failures of other receive paths, from public reports:
+//!
+//! | KF | what happened there |
+//! | --- | --- |
+//! | 1, 2, 3 | the queue froze: ring and source both full; a burst above the ring's size; a refill in part |
+//! | 5 | after a restore, both sides waited |
+//! | 8 | used entries were withheld while waiting for the guest |
+//! | 9 | indices modulo the size cannot tell full from empty |
+//! | 12 | frames before the driver was ready switched interrupts off for ever |
+//! | 14, 15, 16 | a frame cut to its chain; used lengths above what was written; an id that was never posted |
+//! | 18, 19 | large frames without segmentation metadata; offloads by offered instead of acknowledged features |
+//! | 21, 23, 27 | interrupts per frame; a busy loop with an empty ring; a lone frame's interrupt held back |
+//! | 26 | a page size was assumed |
+//! | 28, 29, 30 | an index jump, a cyclic chain, a malformed chain: the queue spun or died |
+//! | 32, 33 | registers changed after activation; the header patched after the chain was released |
+//! | 34, 35, 36 | work without bound; one head in flight twice; a checksum's place outside of the frame |
+//! | 39, 40 | a header assumed to fit the first descriptor; short chains, unusable heads, offloads unasked for |
+//!
+//! The others on that list are not the ring's: they are proven with the worker, the backends, and loom.
+
+mod chains;
+mod frames;
+mod scene;
+mod stalls;
+mod work;
+
+use scene::{Ground, Row, Set};
+
+fn rows() -> Vec<Row> {
+    [chains::ROWS, frames::ROWS, stalls::ROWS, work::ROWS].concat()
+}
+
+/// The table, one line a row.
+fn table(ground: Ground) -> String {
+    let set = Set::on(ground);
+    let line = |row: &Row| {
+        let played = std::panic::catch_unwind(|| (row.play)(&set).map_err(|error| error.to_string()));
+        let verdict = match played {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(error)) => format!("FAILED: {error}"),
+            Err(_) => "PANICKED".into(),
+        };
+        format!("{:<58} {verdict}\n", row.name)
+    };
+    rows().iter().map(line).collect()
+}
+
+/// The same, as it is written down.
+fn expected() -> String {
+    rows().iter().map(|row| format!("{:<58} {}\n", row.name, row.verdict)).collect()
+}
+
+fn compare(ground: Ground) {
+    let (found, expected) = (table(ground), expected());
+    println!("{ground:?}\n{found}");
+    let differing: Vec<_> =
+        found.lines().zip(expected.lines()).filter(|(found, expected)| found != expected).collect();
+    let lines: String =
+        differing.iter().map(|(found, expected)| format!("\n- {expected}\n+ {found}")).collect();
+    assert!(differing.is_empty(), "the verdicts have changed:{lines}\n");
+}
+
+#[test]
+fn on_the_heap() {
+    compare(Ground::Heap);
+}
+
+#[cfg(unix)]
+#[test]
+fn between_guard_pages() {
+    compare(Ground::Guarded);
+}
