@@ -79,7 +79,7 @@ impl Set {
 
     pub(crate) fn manner(&self) -> Manner {
         let reads = match self.placing {
-            Placing::Copy => None,
+            Placing::Copy | Placing::Burst(_) => None,
             Placing::Read { largest, .. } => Some(largest),
         };
         Manner { features: self.driver.features, reads, drops: self.drops, budget: self.budget }

@@ -44,7 +44,11 @@ fn fitting(size: u16, shapes: Vec<Shape>) -> Vec<Shape> {
 
 /// Any setup in which chains are used in order, so that everything can be foretold.
 pub(crate) fn setup(sizes: impl Strategy<Value = u16>) -> impl Strategy<Value = Setup> {
-    let placing = prop_oneof![Just(Placing::Copy), Just(Placing::Read { largest: 4000, batch: 1 })];
+    let placing = prop_oneof![
+        Just(Placing::Copy),
+        (1..50_usize).prop_map(Placing::Burst),
+        Just(Placing::Read { largest: 4000, batch: 1 }),
+    ];
     let budget = prop_oneof![3 => Just(u32::MAX), 1 => 1..40_u32];
     let start = prop_oneof![Just(0), 65_500..=u16::MAX, any::<u16>()];
     let shapes = features()

@@ -26,6 +26,8 @@ pub enum Placing {
     /// It has each frame, and copies it.
     #[default]
     Copy,
+    /// It has its frames, and copies up to so many plain ones at once.
+    Burst(usize),
     /// It reads frames of unknown length into lent buffers, as a socket does.
     Read {
         /// The longest frame it may find, in bytes.
@@ -138,16 +140,23 @@ impl FrameSource for ScriptedSource {
     fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
         let mut state = self.shared.lock();
         loop {
-            let placed = match state.steps.front() {
-                Some(Step::Frame(frame, meta)) if self.placing == Placing::Copy => space.put(frame, *meta),
-                Some(Step::Frame(..)) => return Ok(read(&mut state.steps, space, self.placing)),
-                None => return Ok(Received::Empty),
-                Some(_) => return trouble(state),
+            let (tried, done) = match (state.steps.front(), self.placing) {
+                (Some(Step::Frame(..)), Placing::Read { .. }) => {
+                    return Ok(read(&mut state.steps, space, self.placing));
+                }
+                (Some(Step::Frame(_, meta)), Placing::Burst(most)) if meta.is_plain() => {
+                    burst(&state.steps, space, most)
+                }
+                (Some(Step::Frame(frame, meta)), _) => {
+                    (1, usize::from(space.put(frame, *meta) != Placed::NoRoom))
+                }
+                (None, _) => return Ok(Received::Empty),
+                (Some(_), _) => return trouble(state),
             };
-            if placed == Placed::NoRoom {
+            state.steps.drain(..done);
+            if done < tried {
                 return Ok(Received::More);
             }
-            state.steps.pop_front();
         }
     }
 
@@ -185,6 +194,16 @@ fn trouble(mut state: MutexGuard<'_, State>) -> Result<Received, SourceError> {
         }
         Some(Step::Pause | Step::Frame(..)) | None => Ok(Received::Empty),
     }
+}
+
+/// Places the plain frames in front, at most so many; returns how many those were, and how many are done with.
+fn burst(steps: &VecDeque<Step>, space: &mut RxSpace<'_>, most: usize) -> (usize, usize) {
+    let plain = |step| match step {
+        &Step::Frame(ref frame, meta) if meta.is_plain() => Some(frame.as_slice()),
+        _ => None,
+    };
+    let frames: Vec<_> = steps.iter().take(most.max(1)).map_while(plain).collect();
+    (frames.len(), space.put_burst(&frames))
 }
 
 /// Reads frames into lent buffers, one batch, cutting and peeking as a datagram socket does.

@@ -59,6 +59,11 @@ fn copying_source() {
 }
 
 #[test]
+fn copying_source_in_bursts() {
+    conformance::source(|| scripted(Placing::Burst(16)));
+}
+
+#[test]
 fn reading_source() {
     conformance::source(|| scripted(Placing::Read { largest: 1514, batch: 16 }));
 }

@@ -160,8 +160,9 @@ impl Queue for NaiveQueue {
         let head = self.word(self.ring.avail.0 + 4 + 2 * (u64::from(self.next_avail) % self.modulus()));
         self.next_avail = self.next_avail.wrapping_add(1);
         let chain = self.chain(head);
-        if chain.is_some() {
-            self.heads[usize::from(head)] = Head::Popped;
+        let after = if chain.is_some() { Head::Popped } else { Head::Completed };
+        if let Some(head) = self.heads.get_mut(usize::from(head)).filter(|head| **head == Head::Free) {
+            *head = after;
         }
         Ok(Some(Popped { head, chain }))
     }
@@ -177,7 +178,7 @@ impl Queue for NaiveQueue {
 
     fn reject(&mut self, popped: &Popped) {
         if popped.chain.is_some() {
-            self.heads[usize::from(popped.head)] = Head::Free;
+            self.heads[usize::from(popped.head)] = Head::Completed;
         }
         self.write_used(popped.head, 0);
     }

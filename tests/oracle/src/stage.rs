@@ -70,7 +70,7 @@ impl Setup {
 
     fn manner(&self) -> Manner {
         let reads = match self.placing {
-            Placing::Copy => None,
+            Placing::Copy | Placing::Burst(_) => None,
             Placing::Read { largest, .. } => Some(largest),
         };
         Manner { features: self.features, reads, drops: self.drops, budget: self.budget }
@@ -80,7 +80,7 @@ impl Setup {
     /// frames are read at once, of which some leave their chains behind.
     #[must_use]
     pub fn in_order(&self) -> bool {
-        matches!(self.placing, Placing::Copy | Placing::Read { batch: 1, .. })
+        !matches!(self.placing, Placing::Read { batch: 2.., .. })
     }
 }
 

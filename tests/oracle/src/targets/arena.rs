@@ -39,7 +39,8 @@ pub(super) const LONGEST: u16 = 600;
 /// How the source of a hostile guest's frames places them.
 pub(super) fn placing(choice: u8) -> Placing {
     match choice % 4 {
-        0 | 1 => Placing::Copy,
+        0 => Placing::Copy,
+        1 => Placing::Burst(5),
         2 => Placing::Read { largest: LONGEST as usize, batch: 1 },
         _ => Placing::Read { largest: LONGEST as usize, batch: 4 },
     }
@@ -55,13 +56,14 @@ impl Raw {
         drops: bool,
     ) -> Option<Self> {
         let reads = match placing {
-            Placing::Copy => None,
+            Placing::Copy | Placing::Burst(_) => None,
             Placing::Read { largest, .. } => Some(largest),
         };
         let manner = Manner { features, reads, drops, budget: 64 };
         let mut duel = Duel::new(memory, ring, manner, placing, engine_config(&manner)).ok()?;
-        // Where several frames are read at once, chains are not used in the order that the naive device uses.
-        if !matches!(placing, Placing::Read { batch: 2.., .. }) {
+        // The naive device takes one chain at a time. Where several are taken at once, chains may be used in another order,
+        // and a guest whose buffers lie over its ring sees the difference.
+        if matches!(placing, Placing::Copy | Placing::Read { batch: 1, .. }) {
             duel.against(NaiveQueue::new(memory, ring, features));
         }
         Some(Self { duel, sent: 0 })

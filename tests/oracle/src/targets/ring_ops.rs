@@ -32,7 +32,11 @@ fn setup(input: &mut Input<'_>) -> Option<Setup> {
     let size = 1 << (input.byte() % 6);
     let features = input.ring_features() | OFFLOADS;
     let how = input.byte();
-    let placing = if how & 1 == 0 { Placing::Copy } else { Placing::Read { largest: 700, batch: 1 } };
+    let placing = match (how & 1, how >> 7) {
+        (0, 0) => Placing::Copy,
+        (0, _) => Placing::Burst(usize::from(how >> 3)),
+        _ => Placing::Read { largest: 700, batch: 1 },
+    };
     let budget = if how & 4 == 0 { u32::MAX } else { 1 + u32::from(how >> 3) };
     let start = input.word();
     let shapes: Vec<_> = (0..=input.byte() % 3).map(|_| shape(features, input)).collect();

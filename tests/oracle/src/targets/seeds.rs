@@ -159,6 +159,7 @@ fn ring_bytes() -> Vec<Named> {
         ("restart", raw(3, EVENT_IDX | MRG_RXBUF, 2, &memory, &again)),
         ("overwritten-descriptor", raw(3, 0, 0, &memory, &overwritten)),
         ("drops", raw(3, MRG_RXBUF, 4, &memory, &[&FRAME[..], &two[..], &FRAME, &[6]].concat())),
+        ("bursts", raw(3, VERSION_1, 1, &memory, &again)),
         ("batches", raw(3, VERSION_1, 3, &memory, &again)),
         ("all-in-one-place", [&[2, 8, 0, 0, 0, 0, 0, 0, 0, 1][..], &[7; 256], &two].concat()),
     ]
@@ -191,6 +192,7 @@ fn ring_ops() -> Vec<Named> {
         ),
         ("indirect", ops(4, INDIRECT_DESC | EVENT_IDX, 0, 0, &[(true, &[12, 300]), (false, &[90])], &mixed)),
         ("merged", ops(4, MRG_RXBUF, 0, 7, &[(false, &[30])], &mixed)),
+        ("bursts", ops(4, EVENT_IDX, 0xa0, 65530, &[(false, &[120])], &mixed)),
         ("drops", ops(1, MRG_RXBUF | EVENT_IDX, 2, 7, &[(false, &[30])], &mixed)),
         ("small-budget", ops(3, EVENT_IDX, 0x14, 7, &[(false, &[80])], &mixed)),
     ]
