@@ -2,7 +2,7 @@
 
 use netrx::spec::ring::{DESC_INDIRECT, DESC_NEXT, DESC_WRITE};
 use netrx::{Features, Gpa};
-use netrx_mock::Hostile;
+use netrx_mock::{Hostile, Shape};
 
 use crate::scene::{Row, Set, Verdict};
 
@@ -16,6 +16,7 @@ const NOWHERE: Gpa = Gpa(0x10_0000);
 pub(crate) const ROWS: &[Row] = &[
     Row { name: "KF 28  the index jumps beyond the ring", play: jump_ahead, verdict: "used ; Broken" },
     Row { name: "KF 28  the index goes back", play: jump_back, verdict: "used 0:72 1:72; Broken" },
+    Row { name: "KF 28  the index goes back behind what is held", play: jump_behind, verdict: "used ; Broken" },
     Row { name: "KF 29  a chain in a circle", play: circle, verdict: "used 0:0 7:72; Idle" },
     Row { name: "KF 29  an indirect chain in a circle", play: indirect_circle, verdict: "used 0:0 7:72; Idle" },
     Row { name: "KF 29  a descriptor that follows itself", play: selfish, verdict: "used 0:0 7:72; Idle" },
@@ -96,6 +97,17 @@ fn jump_back(set: &Set) -> Verdict {
     scene.used()
 }
 
+/// A frame of 100 bytes waits for more than two chains of 40, and the driver claims to have posted one.
+fn jump_behind(set: &Set) -> Verdict {
+    let mut scene = set.features(Features::MRG_RXBUF).shapes(&[Shape::single(40)]).open()?;
+    scene.driver.post(2);
+    scene.send(100);
+    scene.poll();
+    scene.hostile().avail_index(1);
+    scene.poll();
+    scene.used()
+}
+
 fn circle(set: &Set) -> Verdict {
     with(set, |guest, at| {
         guest.descriptor(0, at, 10, CHAIN, 1).descriptor(1, at, 10, CHAIN, 0);
@@ -133,7 +145,7 @@ fn twice(set: &Set) -> Verdict {
 
 /// A frame of 68 bytes waits for a second chain of 40, and the first comes again.
 fn while_held(set: &Set) -> Verdict {
-    let mut scene = set.features(Features::MRG_RXBUF).shapes(&[netrx_mock::Shape::single(40)]).open()?;
+    let mut scene = set.features(Features::MRG_RXBUF).shapes(&[Shape::single(40)]).open()?;
     scene.hostile().offer(0).offer(0);
     scene.send(68);
     scene.poll();
@@ -157,7 +169,7 @@ fn outside(set: &Set) -> Verdict {
 }
 
 fn runs_out(set: &Set) -> Verdict {
-    let end = set.memory()?.regions().last().map_or(0, |(start, len)| start.0 + *len as u64);
+    let end = set.open()?.end();
     with(set, |guest, _| {
         guest.descriptor(0, Gpa(end - 199), 200, DESC_WRITE, 0);
     })
@@ -216,8 +228,16 @@ fn unasked(set: &Set) -> Verdict {
     with_table(set, 16, DESC_INDIRECT, &[(Gpa(0), 200, DESC_WRITE, 0)])
 }
 
+/// The inner table would be a good one.
 fn nested(set: &Set) -> Verdict {
-    with_table(&indirect(set), 32, DESC_INDIRECT, &[(Gpa(0), 16, DESC_INDIRECT, 0)])
+    let mut scene = indirect(set).open()?;
+    let [outer, inner, buffer] = [0, 1, 2].map(|chain| scene.hostile().buffers(chain)[0].0);
+    scene.hostile().descriptor(0, outer, 16, DESC_INDIRECT, 0);
+    scene.hostile().entry(outer, 0, inner, 16, DESC_INDIRECT, 0).entry(inner, 0, buffer, 200, DESC_WRITE, 0);
+    scene.hostile().offer(0).offer(7);
+    scene.send(60);
+    scene.poll();
+    scene.used()
 }
 
 fn table_and_next(set: &Set) -> Verdict {

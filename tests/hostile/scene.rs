@@ -114,6 +114,11 @@ impl Scene {
         self.driver.hostile()
     }
 
+    /// Where the guest's memory ends.
+    pub(crate) fn end(&self) -> u64 {
+        self.memory.regions().last().map_or(0, |(start, len)| start.0 + *len as u64)
+    }
+
     pub(crate) fn send(&mut self, len: usize) {
         self.send_with(len, FrameMeta::PLAIN);
     }

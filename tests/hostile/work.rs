@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use netrx::engine::{Budget, Moderation, WhenFull};
 use netrx::ring::SplitRing;
-use netrx::spec::ring::{DESC_NEXT, DESC_WRITE};
+use netrx::spec::ring::{DESC_INDIRECT, DESC_NEXT, DESC_WRITE};
 use netrx::{Engine, EngineConfig, Features, Gpa, Progress};
 use netrx_mock::{FakeDriver, MockIrq, Placing, ScriptedSource, Shape};
 use netrx_oracle::Ending;
@@ -18,6 +18,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "KF 32  another ring, made after the start", play: frozen, verdict: "1 delivered, 1 irqs; Starved" },
     Row { name: "KF 34  a thousand frames, ten a turn", play: ten_a_turn, verdict: "100 turns; 1000 delivered, 100 irqs; More" },
     Row { name: "KF 34  chains that share all descriptors", play: shared, verdict: "fewer than 300 chains a turn, More, then Idle" },
+    Row { name: "KF 34  good chains that take long to walk", play: long, verdict: "More, and Starved in the end" },
     Row { name: "       frames that find no room are dropped", play: drops, verdict: "8 delivered, 1 irqs, 92 ring_full; Idle" },
     Row { name: "       a buffer over the used ring", play: |set| over(set, |ring| ring.used), verdict: "it goes on as the naive device does" },
     Row { name: "       a buffer over the available ring", play: |set| over(set, |ring| ring.avail), verdict: "it goes on as the naive device does" },
@@ -119,6 +120,28 @@ fn shared(set: &Set) -> Verdict {
     scene.hostile().descriptor(1, buffer, 100, DESC_WRITE, 0).offer(1);
     let ending = scene.poll();
     Ok(format!("fewer than 300 chains a turn, More, then {ending:?}"))
+}
+
+/// Each head's chain is the same long table, empty but for its end, and a frame needs more of them than there are.
+fn long(set: &Set) -> Verdict {
+    let size: u16 = 4096;
+    let features = Features::MRG_RXBUF | Features::INDIRECT_DESC;
+    let mut set = set.features(features).size(size).shapes(&[Shape::single(12)]);
+    (set.regions, set.alone, set.budget) = (vec![1 << 19], true, 16);
+    let mut scene = set.open()?;
+    let (at, table) = (scene.hostile().buffers(0)[0].0, Gpa(scene.end() - 16 * u64::from(size)));
+    for index in 0..size {
+        let (len, flags) = if index == size - 1 { (12, DESC_WRITE) } else { (0, DESC_WRITE | DESC_NEXT) };
+        scene.hostile().entry(table, usize::from(index), at, len, flags, index.wrapping_add(1));
+    }
+    for head in 0..size / 2 {
+        scene.hostile().descriptor(head, table, 16 * u32::from(size), DESC_INDIRECT, 0).offer(head);
+    }
+    scene.send(60_000);
+    let first = scene.poll();
+    let turns = (0..64).map(|_| scene.poll()).take_while(|ending| *ending == Ending::More);
+    assert!(turns.count() < 64, "it makes progress");
+    Ok(format!("{first:?}, and {:?} in the end", scene.poll()))
 }
 
 fn drops(set: &Set) -> Verdict {
