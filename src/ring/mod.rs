@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A [`RingConfig`] becomes a [`SplitRing`] by validation, once; after that nothing checks alignment or size again. For
-//! the length of a turn the ring is mapped, and [`Ring`] is what the engine does with it: a packed ring fits under the
+//! the length of a turn the ring is mapped, and `Ring` is what the engine does with it: a packed ring fits under the
 //! same trait. The ring works on positions and words: who brings the frames and who raises interrupts it does not know.
 
 mod areas;
