@@ -4,9 +4,9 @@
 //! the pool: it is checked, filled and staged in one step, with every check that the walk would make. Whatever is not
 //! of that kind the lane declines without a trace, and the walk judges it.
 
-use super::Burst;
 use super::areas::Areas;
 use super::split::Batch;
+use super::{BATCH, Burst};
 use crate::mem::{GuestSlice, Region};
 use crate::spec::{MIN_FRAME, NetHeader};
 
@@ -36,18 +36,66 @@ impl Lane {
 
 /// A buffer that was popped for a frame.
 #[derive(Clone, Copy)]
-struct Spot<'t> {
+pub(super) struct Spot<'t> {
     buffer: GuestSlice<'t>,
     id: u32,
 }
 
+impl<'t> Spot<'t> {
+    /// Pops the buffer at `position`; `None` if what is there is not one.
+    ///
+    /// `region` is where buffers are expected: that of the last one that was looked up.
+    #[inline(always)]
+    pub(super) fn pop(
+        areas: &Areas<'t>,
+        region: Region<'t>,
+        heads: &mut Batch<'_>,
+        position: usize,
+    ) -> Option<Self> {
+        // What is read here is used here or not at all: the walk reads everything anew.
+        let id = areas.avail_entry(position);
+        let now = heads.now();
+        let epoch = heads.free(id)?;
+        let descriptor = areas.descriptor(usize::from(id));
+        if !descriptor.is_single() {
+            return None;
+        }
+        let buffer = region.get(descriptor.at, descriptor.len)?;
+        *epoch = now;
+        Some(Self { buffer, id: u32::from(id) })
+    }
+
+    /// Fills the buffer with header and frame and stages it as used entry `used`; `false` if they do not fit.
+    #[inline(always)]
+    pub(super) fn fill(
+        &self,
+        areas: &Areas<'t>,
+        used: usize,
+        header: &NetHeader,
+        header_len: usize,
+        frame: &[u8],
+    ) -> bool {
+        let filled = frame.len() >= MIN_FRAME && self.buffer.copy_headed(header.bytes(), header_len, frame);
+        if filled {
+            areas.write_used(used, self.id, (header_len + frame.len()) as u32);
+        }
+        filled
+    }
+
+    /// Gives the buffer back.
+    #[inline(always)]
+    pub(super) fn release(&self, heads: &mut Batch<'_>) {
+        heads.release(self.id as u16);
+    }
+}
+
 /// The buffers popped for a burst, found before the first of them is filled: their cache misses overlap that way.
-pub(super) struct Spots<'t, const N: usize> {
-    spots: [Spot<'t>; N],
+pub(super) struct Spots<'t> {
+    spots: [Spot<'t>; BATCH],
     found: usize,
 }
 
-impl<'t, const N: usize> Spots<'t, N> {
+impl<'t> Spots<'t> {
     /// Finds buffers for up to `count` frames, but no more than `N`, from `position` on, and stops at the first chain that is not one.
     ///
     /// `region` is where buffers are expected: that of the last one that was looked up.
@@ -60,19 +108,10 @@ impl<'t, const N: usize> Spots<'t, N> {
         count: usize,
     ) -> Self {
         let nowhere = Spot { buffer: GuestSlice::EMPTY, id: 0 };
-        let mut spots = Self { spots: [nowhere; N], found: 0 };
+        let mut spots = Self { spots: [nowhere; BATCH], found: 0 };
         for (step, spot) in spots.spots.iter_mut().take(count).enumerate() {
-            // What is read here is used here or not at all: the walk reads everything anew.
-            let id = areas.avail_entry(position + step);
-            let now = heads.now();
-            let Some(epoch) = heads.free(id) else { break };
-            let descriptor = areas.descriptor(usize::from(id));
-            if !descriptor.is_single() {
-                break;
-            }
-            let Some(buffer) = region.get(descriptor.at, descriptor.len) else { break };
-            *epoch = now;
-            *spot = Spot { buffer, id: u32::from(id) };
+            let Some(found) = Spot::pop(areas, region, heads, position + step) else { break };
+            *spot = found;
             spots.found += 1;
         }
         spots
@@ -92,10 +131,9 @@ impl<'t, const N: usize> Spots<'t, N> {
         let mut burst = Burst::default();
         for (spot, frame) in self.spots.iter().take(self.found).zip(frames) {
             let frame = frame.as_ref();
-            if frame.len() < MIN_FRAME || !spot.buffer.copy_headed(header.bytes(), header_len, frame) {
+            if !spot.fill(areas, used + burst.frames, header, header_len, frame) {
                 break;
             }
-            areas.write_used(used + burst.frames, spot.id, (header_len + frame.len()) as u32);
             burst.frames += 1;
             burst.bytes += frame.len();
         }
@@ -106,7 +144,7 @@ impl<'t, const N: usize> Spots<'t, N> {
     #[inline(always)]
     pub(super) fn release(&self, filled: usize, heads: &mut Batch<'_>) {
         for spot in self.spots.iter().take(self.found).skip(filled) {
-            heads.release(spot.id as u16);
+            spot.release(heads);
         }
     }
 }

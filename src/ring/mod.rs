@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A [`RingConfig`] becomes a [`SplitRing`] by validation, once; after that nothing checks alignment or size again. For
-//! the length of a turn the ring is mapped, and [`Ring`] is what the engine does with it: a packed ring fits under the
+//! the length of a turn the ring is mapped, and `Ring` is what the engine does with it: a packed ring fits under the
 //! same trait. The ring works on positions and words: who brings the frames and who raises interrupts it does not know.
 
 mod areas;
@@ -86,15 +86,12 @@ pub(crate) trait Ring {
     /// Opens the lane for at most `frames` frames; it stays shut while the pool has free chains, which come first.
     fn open_lane(&mut self, frames: usize);
 
-    /// Copies header and frame, for frame after frame, into the next chain of the lane and stages it, as long as the
-    /// frame is long enough and the chain is one buffer in known memory with room for both. What is declined is left as
-    /// it was, for the pool. At most `N` frames are looked at.
-    fn place<F: AsRef<[u8]>, const N: usize>(
-        &mut self,
-        header: &NetHeader,
-        header_len: usize,
-        frames: &[F],
-    ) -> Burst;
+    /// Copies header and frame into the next chain of the lane and stages it, if the frame is long enough and the chain is
+    /// one buffer in known memory with room for both. What is declined is left as it was, for the pool.
+    fn place(&mut self, header: &NetHeader, header_len: usize, frame: &[u8]) -> bool;
+
+    /// The same for frame after frame, until one is declined.
+    fn place_burst<F: AsRef<[u8]>>(&mut self, header: &NetHeader, header_len: usize, frames: &[F]) -> Burst;
 
     /// Shuts the lane, as must be done before anything else but placing; returns how many frames it took.
     fn close_lane(&mut self) -> usize;

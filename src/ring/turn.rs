@@ -2,7 +2,7 @@
 
 use super::areas::Areas;
 use super::chain::{ChainFault, Popped, Walk};
-use super::lane::{Lane, Spots};
+use super::lane::{Lane, Spot, Spots};
 use super::{BATCH, Burst, Cursor, Ledger, Pool, Ring, RingConfig, RingError, SplitRing, Want};
 use crate::mem::{GuestMemory, Translator};
 use crate::spec::NetHeader;
@@ -130,16 +130,29 @@ impl Ring for SplitTurn<'_> {
     }
 
     #[inline(always)]
-    fn place<F: AsRef<[u8]>, const N: usize>(
-        &mut self,
-        header: &NetHeader,
-        header_len: usize,
-        frames: &[F],
-    ) -> Burst {
+    fn place(&mut self, header: &NetHeader, header_len: usize, frame: &[u8]) -> bool {
+        if self.lane.left() == 0 {
+            return false;
+        }
+        let (position, used) = self.lane.positions();
+        let mut heads = self.ring.heads.batch();
+        let spot = Spot::pop(&self.areas, self.memory.remembered(), &mut heads, position);
+        let Some(spot) = spot else { return false };
+        let filled = spot.fill(&self.areas, used, header, header_len, frame);
+        if filled {
+            self.lane.next = self.lane.next.wrapping_add(1);
+        } else {
+            spot.release(&mut heads);
+        }
+        filled
+    }
+
+    #[inline(always)]
+    fn place_burst<F: AsRef<[u8]>>(&mut self, header: &NetHeader, header_len: usize, frames: &[F]) -> Burst {
         let (position, used) = self.lane.positions();
         let count = frames.len().min(self.lane.left());
         let mut heads = self.ring.heads.batch();
-        let spots = Spots::<N>::find(&self.areas, self.memory.remembered(), &mut heads, position, count);
+        let spots = Spots::find(&self.areas, self.memory.remembered(), &mut heads, position, count);
         let burst = spots.fill(&self.areas, used, header, header_len, frames);
         spots.release(burst.frames, &mut heads);
         self.lane.next = self.lane.next.wrapping_add(burst.frames as u16);

@@ -1,7 +1,7 @@
 //! Placing frames that the source has.
 
 use super::{DropReason, Lent, Tally};
-use crate::ring::{BATCH, Ring, RingError, SplitTurn, Want};
+use crate::ring::{Ring, RingError, SplitTurn, Want};
 use crate::spec::{FrameMeta, HeaderRules, MIN_FRAME, NetHeader};
 
 /// The guest's room for frames in one [`recv`](crate::FrameSource::recv).
@@ -113,7 +113,7 @@ impl<'t> RxSpace<'t> {
         let mut done = 0;
         loop {
             let left = frames.get(done..).unwrap_or_default();
-            let burst = self.ring.place::<_, BATCH>(self.rules.plain(), self.rules.len(), left);
+            let burst = self.ring.place_burst(self.rules.plain(), self.rules.len(), left);
             self.tally.bytes += burst.bytes as u64;
             done += burst.frames;
             let Some(next) = frames.get(done) else { return done };
@@ -126,9 +126,11 @@ impl<'t> RxSpace<'t> {
 
     #[inline(always)]
     fn put_in_lane(&mut self, frame: &[u8]) -> bool {
-        let burst = self.ring.place::<_, 1>(self.rules.plain(), self.rules.len(), &[frame]);
-        self.tally.bytes += burst.bytes as u64;
-        burst.frames > 0
+        let placed = self.ring.place(self.rules.plain(), self.rules.len(), frame);
+        if placed {
+            self.tally.bytes += frame.len() as u64;
+        }
+        placed
     }
 
     /// Places a plain frame that the lane did not take, perhaps only because it was at its end.

@@ -47,7 +47,7 @@ pub struct GuestReport {
 impl GuestThread {
     /// Starts a guest that posts all of its buffers, then hands each frame to `each`.
     ///
-    /// With `poll` it never sleeps and wants no interrupts.
+    /// One guest after another may sleep on the same probe. With `poll` it never sleeps and wants no interrupts.
     pub fn spawn(
         driver: FakeDriver,
         probe: IrqProbe,
@@ -57,6 +57,7 @@ impl GuestThread {
         each: impl FnMut(&Taken) + Send + 'static,
     ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
+        probe.settle();
         let report =
             GuestReport { driver, frames: 0, kicks: 0, sleeps: 0, lost_interrupts: 0, violation: None };
         let guest = Guest { report, probe: probe.clone(), refill, poll, kick, each, stop: Arc::clone(&stop) };

@@ -113,9 +113,14 @@ impl IrqProbe {
         waited.unwrap_or_else(PoisonError::into_inner).0.raised
     }
 
-    /// Ends every wait for an interrupt, now and later.
+    /// Ends every wait for an interrupt, now and later, until it is [settled](Self::settle).
     pub(crate) fn nudge(&self) {
         self.shared.lock().nudged = true;
         self.shared.raised.notify_all();
+    }
+
+    /// Waits are for interrupts again.
+    pub(crate) fn settle(&self) {
+        self.shared.lock().nudged = false;
     }
 }
