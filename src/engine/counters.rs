@@ -67,8 +67,8 @@ ledger! {
 impl Counters {
     /// Enters what a batch came to.
     pub(super) fn enter(&self, tally: &Tally, ledger: &Ledger) {
-        add(&self.frames_taken, tally.taken());
-        add(&self.frames_delivered, tally.frames);
+        add(&self.frames_taken, tally.taken);
+        add(&self.frames_delivered, tally.delivered());
         add(&self.bytes_delivered, tally.bytes);
         for (counter, dropped) in self.dropped.iter().zip(tally.dropped) {
             add(counter, dropped);

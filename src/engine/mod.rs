@@ -29,7 +29,7 @@ use crate::irq::{IrqError, IrqLine};
 use crate::mem::GuestMemory;
 use crate::ring::{Cursor, RingError, SplitRing};
 use crate::source::{FrameSource, SourceError};
-use crate::space::{RxSpace, Tally};
+use crate::space::RxSpace;
 use crate::spec::{Features, HeaderRules};
 use moderation::Moderator;
 use turn::Turn;
@@ -177,17 +177,17 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
         self.turn(Instant::now())
     }
 
+    #[inline(always)]
     fn turn(&mut self, now: Instant) -> Result<Turn<'_, I>, EngineError> {
         let ring = self.ring.turn(&self.memory)?;
+        let Budget { frames, bytes } = self.config.budget;
         Ok(Turn {
-            space: RxSpace::new(ring, self.rules),
+            space: RxSpace::new(ring, self.rules, frames as usize, bytes),
             irq: &mut self.irq,
             moderator: &mut self.moderator,
             config: &self.config,
             counters: &self.counters,
             now,
-            budget: self.config.budget,
-            tally: Tally::default(),
         })
     }
 }

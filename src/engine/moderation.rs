@@ -23,7 +23,7 @@ impl Default for Moderation {
 
 impl Moderation {
     /// Holds nothing back: an interrupt for each batch.
-    pub const NONE: Self = Self { max_frames: 64, max_delay: Duration::ZERO };
+    pub const NONE: Self = Self { max_frames: 1, max_delay: Duration::ZERO };
 }
 
 /// What is owed to the guest.
@@ -50,6 +50,7 @@ impl Moderator {
     }
 
     /// The guest has been shown `entries` more, at `now`.
+    #[inline]
     pub(super) fn published(&mut self, entries: u16, now: Instant) {
         if entries > 0 {
             self.owed = self.owed.saturating_add(u32::from(entries));
@@ -62,11 +63,13 @@ impl Moderator {
         self.forced = true;
     }
 
+    #[inline]
     pub(super) fn is_forced(&self) -> bool {
         self.forced
     }
 
     /// Whether it is time to interrupt.
+    #[inline]
     pub(super) fn is_due(&self, load: Load, now: Instant) -> bool {
         if self.forced {
             return true;
@@ -78,6 +81,7 @@ impl Moderator {
     }
 
     /// The guest was interrupted, or did not want to be.
+    #[inline]
     pub(super) fn settled(&mut self) {
         (self.owed, self.since, self.forced) = (0, None, false);
     }

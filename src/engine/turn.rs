@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use super::moderation::{Load, Moderator};
-use super::{Budget, Counters, EngineConfig, EngineError, Progress, WhenFull};
+use super::{Counters, EngineConfig, EngineError, Progress, WhenFull};
 use crate::irq::IrqLine;
 use crate::ring::Ring;
 use crate::source::{FrameSource, Received, SourceError};
-use crate::space::{Limits, RxSpace, Tally};
+use crate::space::RxSpace;
 
 /// The parts of an engine for the length of a turn.
 pub(super) struct Turn<'t, I> {
@@ -17,17 +17,13 @@ pub(super) struct Turn<'t, I> {
     pub(super) config: &'t EngineConfig,
     pub(super) counters: &'t Counters,
     pub(super) now: Instant,
-    /// What is left of the budget.
-    pub(super) budget: Budget,
-    /// What was taken so far.
-    pub(super) tally: Tally,
 }
 
 impl<I> Drop for Turn<'_, I> {
     /// Enters in the counters what the turn came to, even if its source panicked.
     fn drop(&mut self) {
-        self.tally += self.space.close();
-        self.counters.enter(&self.tally, &self.space.ring.ledger());
+        self.space.close();
+        self.counters.enter(self.space.tally(), &self.space.ring.ledger());
     }
 }
 
@@ -48,13 +44,18 @@ impl<I: IrqLine> Turn<'_, I> {
                 return Err(error.into());
             }
             let full = self.space.is_full();
-            if let Some(progress) = self.judge(copied, full)? {
+            let busy = !full && matches!(copied.outcome, Ok(Received::More));
+            let notified = self.notify(if busy { Load::Busy } else { Load::Quiet });
+            // A line that fails as well stays in debt, and is counted; the source's error is the one to tell.
+            let received = copied.outcome?;
+            notified?;
+            if let Some(progress) = self.judge(received, copied.frames, full) {
                 return Ok(progress);
             }
             discard = full && self.config.when_full == WhenFull::DropNewest;
             if full
                 && !discard
-                && let Some(progress) = self.starve()?
+                && let Some(progress) = self.starve()
             {
                 return Ok(progress);
             }
@@ -67,26 +68,23 @@ impl<I: IrqLine> Turn<'_, I> {
         source: &mut S,
         discard: bool,
     ) -> Result<Copied, EngineError> {
-        let one = discard && self.space.ring.pool().free() > 0;
-        let frames = if one { 1 } else { self.budget.frames.max(1) as usize };
-        self.space.open(Limits { frames, bytes: self.budget.bytes, discard })?;
-        let bad = self.space.ring.bad_chains();
+        self.space.open(discard)?;
+        let (taken, bad) = (self.space.tally().taken, self.space.ring.bad_chains());
         let outcome = source.recv(&mut self.space);
-        let tally = self.space.close();
-        self.tally += tally;
-        let work = tally.taken() + (self.space.ring.bad_chains() - bad);
-        self.budget.frames = self.budget.frames.saturating_sub(u32::try_from(work).unwrap_or(u32::MAX));
-        self.budget.bytes = self.budget.bytes.saturating_sub(tally.bytes);
-        Ok(Copied { outcome, frames: tally.taken() })
+        self.space.close();
+        self.space.charge((self.space.ring.bad_chains() - bad) as usize);
+        Ok(Copied { outcome, frames: self.space.tally().taken - taken })
     }
 
     /// Shows the guest what was committed.
+    #[inline]
     fn publish(&mut self) {
         let entries = self.space.ring.publish();
         self.moderator.published(entries, self.now);
     }
 
     /// Interrupts the guest if that is due and wanted.
+    #[inline(always)]
     fn notify(&mut self, load: Load) -> Result<(), EngineError> {
         if !self.moderator.is_due(load, self.now) {
             return Ok(());
@@ -113,35 +111,24 @@ impl<I: IrqLine> Turn<'_, I> {
     }
 
     /// What the source's answer means for the turn; `None` goes on.
-    fn judge(&mut self, copied: Copied, full: bool) -> Result<Option<Progress>, EngineError> {
-        let received = match copied.outcome {
-            Ok(received) => received,
-            Err(error) => {
-                // A line that fails as well stays in debt, and is counted; the source's error is the one to tell.
-                let _ = self.notify(Load::Quiet);
-                return Err(error.into());
-            }
-        };
-        let spent = self.budget.frames == 0 || self.budget.bytes == 0;
-        let progress = match received {
+    #[inline]
+    fn judge(&self, received: Received, frames: u64, full: bool) -> Option<Progress> {
+        match received {
             Received::Empty => Some(Progress::Idle),
             Received::Closed => Some(Progress::Closed),
-            Received::More if spent || (copied.frames == 0 && !full) => Some(Progress::More),
+            Received::More if self.space.is_spent() || (frames == 0 && !full) => Some(Progress::More),
             Received::More => None,
-        };
-        let quiet = full || matches!(received, Received::Empty | Received::Closed);
-        self.notify(if quiet { Load::Quiet } else { Load::Busy })?;
-        Ok(progress)
+        }
     }
 
     /// Asks the guest for a kick; `None` if it has posted more meanwhile. Another look is work, too.
-    fn starve(&mut self) -> Result<Option<Progress>, EngineError> {
+    fn starve(&mut self) -> Option<Progress> {
         if self.space.ring.arm() {
-            self.budget.frames = self.budget.frames.saturating_sub(1);
-            return Ok(None);
+            self.space.charge(1);
+            return None;
         }
         self.counters.starved();
-        Ok(Some(Progress::Starved))
+        Some(Progress::Starved)
     }
 
     /// Renews the addresses of what was popped, after the memory's layout changed.

@@ -42,6 +42,7 @@ impl<'m, T: Word> GuestArray<'m, T> {
 
     /// The first `len` words of a slice, if it holds them and is aligned for them.
     #[must_use]
+    #[inline]
     pub fn over(host: GuestSlice<'m>, len: usize) -> Option<Self> {
         let first = host.as_ptr().cast::<T>();
         let fits = len.saturating_mul(size_of::<T>()) <= host.len();
@@ -98,19 +99,21 @@ pub(crate) struct GuestRing<'m, const STRIDE: usize> {
 }
 
 impl<'m, const STRIDE: usize> GuestRing<'m, STRIDE> {
-    /// The `size` entries from `at`, aligned for words of type `T`, the largest that is in them. A size that is no
-    /// power of two is rounded down to one, and 0 up to 1.
-    ///
-    /// # Errors
-    /// As for [`GuestArray::new`].
-    pub(crate) fn new<T: Word, M: GuestMemory + ?Sized>(
-        memory: &mut Translator<'m, M>,
-        at: Gpa,
-        size: u16,
-    ) -> Result<Self, MemoryError> {
+    /// The first `size` entries of a slice, if it holds them and is aligned for words of type `T`, the largest that is in
+    /// them. A size that is no power of two is rounded down to one, and 0 up to 1.
+    #[inline]
+    pub(crate) fn over<T: Word>(host: GuestSlice<'m>, size: u16) -> Option<Self> {
         let size = 1 << size.checked_ilog2().unwrap_or(0);
-        let words = GuestArray::<T>::new(memory, at, size * STRIDE / size_of::<T>())?;
-        Ok(Self { first: words.first.cast(), mask: size - 1, memory: PhantomData })
+        let words = GuestArray::<T>::over(host, size * STRIDE / size_of::<T>())?;
+        Some(Self { first: words.first.cast(), mask: size - 1, memory: PhantomData })
+    }
+
+    /// The `count` entries from `position` on, or as many of them as come before the ring wraps.
+    #[inline(always)]
+    pub(crate) fn run(&self, position: usize, count: usize) -> GuestRun<'m, STRIDE> {
+        let start = position & self.mask;
+        let len = count.min(self.mask + 1 - start);
+        GuestRun { first: self.first.wrapping_add(start * STRIDE), len, memory: PhantomData }
     }
 
     /// Loads the word that lies `AT` bytes into an entry.
@@ -131,5 +134,63 @@ impl<'m, const STRIDE: usize> GuestRing<'m, STRIDE> {
     fn word<T: Word, const AT: usize>(&self, position: usize) -> *mut T {
         const { assert!(AT + size_of::<T>() <= STRIDE && AT.is_multiple_of(size_of::<T>())) };
         self.first.wrapping_add((position & self.mask) * STRIDE + AT).cast()
+    }
+}
+
+/// Neighbouring entries of a [`GuestRing`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GuestRun<'m, const STRIDE: usize> {
+    first: *mut u8,
+    len: usize,
+    memory: PhantomData<&'m ()>,
+}
+
+/// None at all.
+impl<const STRIDE: usize> Default for GuestRun<'_, STRIDE> {
+    fn default() -> Self {
+        Self { first: std::ptr::null_mut(), len: 0, memory: PhantomData }
+    }
+}
+
+impl<const STRIDE: usize> GuestRun<'_, STRIDE> {
+    /// Those from the `count`th on.
+    #[inline(always)]
+    pub(crate) fn skip(&self, count: usize) -> Self {
+        let count = count.min(self.len);
+        Self { first: self.first.wrapping_add(count * STRIDE), len: self.len - count, memory: PhantomData }
+    }
+
+    /// At most the first `count`.
+    #[inline(always)]
+    pub(crate) fn take(&self, count: usize) -> Self {
+        Self { len: self.len.min(count), ..*self }
+    }
+
+    /// How many there are.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Loads the word that lies `AT` bytes into entry `index`, if there is one.
+    #[inline(always)]
+    pub(crate) fn load<T: Word, const AT: usize>(&self, index: usize) -> Option<T> {
+        // SAFETY: the word lies inside of an entry of the ring, which was checked when the ring was made.
+        (index < self.len).then(|| unsafe { T::load(self.word::<T, AT>(index), Ordering::Relaxed) })
+    }
+
+    /// Stores the word that lies `AT` bytes into entry `index`, if there is one.
+    #[inline(always)]
+    pub(crate) fn store<T: Word, const AT: usize>(&self, index: usize, value: T) {
+        if index < self.len {
+            // SAFETY: as for `load`.
+            unsafe { T::store(self.word::<T, AT>(index), value, Ordering::Relaxed) }
+        }
+    }
+
+    #[inline(always)]
+    fn word<T: Word, const AT: usize>(&self, index: usize) -> *mut T {
+        const { assert!(AT + size_of::<T>() <= STRIDE && AT.is_multiple_of(size_of::<T>())) };
+        self.first.wrapping_add(index * STRIDE + AT).cast()
     }
 }

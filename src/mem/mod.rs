@@ -14,8 +14,9 @@ mod translate;
 mod vm_memory;
 
 pub use array::GuestArray;
-pub(crate) use array::GuestRing;
+pub(crate) use array::{GuestRing, GuestRun};
 pub use region::{RegionError, RegionMap};
+pub(crate) use slice::Header;
 pub use slice::{GuestBuf, GuestSlice};
 pub use translate::Translator;
 #[cfg(feature = "vm-memory")]

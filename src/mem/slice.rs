@@ -79,25 +79,19 @@ impl<'m> GuestSlice<'m> {
         len
     }
 
-    /// Copies a header in and a frame behind it, if there is room for the longest header and the frame; `false` writes
-    /// nothing.
-    ///
-    /// A header that is shorter than its bytes is copied whole, and the frame over what does not belong to it.
+    /// Copies a header in and a frame behind it; returns how many bytes both are. `None` writes nothing: there is no room
+    /// for them, or the frame is too short.
     #[inline(always)]
-    pub(crate) fn copy_headed<const N: usize>(
-        self,
-        header: &[u8; N],
-        header_len: usize,
-        frame: &[u8],
-    ) -> bool {
-        let fits = N <= self.len && frame.len() <= self.len - N;
-        if fits {
-            // SAFETY: the header's bytes are readable, and as many are writable here.
-            unsafe { std::ptr::copy_nonoverlapping(header.as_ptr(), self.host, N) };
-            // SAFETY: the frame's bytes are readable, and as many are writable behind at most `N` others.
-            unsafe { copy(frame.as_ptr(), self.host.add(header_len.min(N)), frame.len()) };
+    pub(crate) fn copy_headed(self, header: &Header, frame: &[u8]) -> Option<usize> {
+        let bytes = header.len + frame.len();
+        if bytes < header.shortest || bytes > self.len {
+            return None;
         }
-        fits
+        // SAFETY: a header's padding is no longer than the shortest frame, so there is room for all of it here.
+        unsafe { std::ptr::copy_nonoverlapping(header.padded.as_ptr(), self.host, Header::PADDED) };
+        // SAFETY: the frame's bytes are readable, and as many are writable behind the header.
+        unsafe { copy(frame.as_ptr(), self.host.add(header.len), frame.len()) };
+        Some(bytes)
     }
 
     /// Copies the front of the slice out, as much as `to` holds; returns how many bytes that was.
@@ -114,6 +108,30 @@ impl<'m> GuestSlice<'m> {
     #[inline]
     pub fn detach(self) -> GuestBuf {
         GuestBuf { base: self.host, len: self.len }
+    }
+}
+
+/// The header in front of each frame, padded to be copied in one piece: the frame overwrites the padding.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    padded: [u8; Self::PADDED],
+    /// At most [`PADDED`](Self::PADDED).
+    len: usize,
+    /// Bytes of the header and the shortest frame that goes with it; at least [`PADDED`](Self::PADDED).
+    shortest: usize,
+}
+
+impl Header {
+    const PADDED: usize = 16;
+
+    /// The first `len` of `bytes`, for frames of at least `shortest` bytes; a frame that does not cover the padding is too
+    /// short in any case.
+    pub(crate) fn new<const N: usize>(bytes: &[u8; N], len: usize, shortest: usize) -> Self {
+        const { assert!(N <= Self::PADDED) };
+        let mut padded = [0; Self::PADDED];
+        padded[..N].copy_from_slice(bytes);
+        let len = len.min(N);
+        Self { padded, len, shortest: (len + shortest).max(Self::PADDED) }
     }
 }
 
@@ -160,6 +178,9 @@ pub struct GuestBuf {
 unsafe impl Send for GuestBuf {}
 
 impl GuestBuf {
+    /// No bytes.
+    pub(crate) const EMPTY: Self = Self { base: std::ptr::null_mut(), len: 0 };
+
     /// Its length in bytes.
     #[must_use]
     pub const fn len(self) -> usize {

@@ -2,23 +2,29 @@
 
 use super::chain::Descriptor;
 use super::{RingConfig, RingError};
-use crate::mem::{Gpa, GuestArray, GuestMemory, GuestRing, MemoryError, Translator};
+use crate::mem::{Gpa, GuestArray, GuestMemory, GuestRing, GuestRun, MemoryError, Translator};
 use crate::spec::ring::DESC_LEN;
 use crate::sync::Ordering;
 
-/// Both rings begin with two words of 16 bits: flags and index.
-mod header {
+/// Both rings begin with two words of 16 bits, flags and index; entries follow, then the word of the event index.
+mod word {
     pub(super) const FLAGS: usize = 0;
     pub(super) const INDEX: usize = 1;
-    pub(super) const WORDS: usize = 2;
-    /// Its bytes, before the entries.
-    pub(super) const LEN: u64 = 4;
+    /// Bytes of the two.
+    pub(super) const HEADER: usize = 4;
+    /// Bytes of the event index.
+    pub(super) const EVENT: usize = 2;
 }
 
 /// Bytes of an entry of the available ring.
 const AVAIL_ENTRY: usize = 2;
 /// Bytes of an entry of the used ring.
 const USED_ENTRY: usize = 8;
+
+/// Neighbouring entries of the available ring.
+pub(super) type AvailRun<'t> = GuestRun<'t, AVAIL_ENTRY>;
+/// Neighbouring entries of the used ring.
+pub(super) type UsedRun<'t> = GuestRun<'t, USED_ENTRY>;
 
 /// A split ring's words in host memory, for the length of a turn.
 #[derive(Clone, Copy, Debug)]
@@ -37,24 +43,31 @@ impl<'t> Areas<'t> {
         config: &RingConfig,
         memory: &mut Translator<'t, M>,
     ) -> Result<Self, RingError> {
-        let RingConfig { size, desc, avail, used, .. } = *config;
-        let behind = |at: Gpa, len| at.checked_add(len).ok_or(MemoryError::Overflow { at, len });
-        let used_event = behind(avail, header::LEN + AVAIL_ENTRY as u64 * u64::from(size))?;
-        let avail_event = behind(used, header::LEN + USED_ENTRY as u64 * u64::from(size))?;
+        let size = usize::from(config.size);
+        let RingConfig { desc, avail, used, .. } = *config;
+        let table = memory.contiguous(desc, size * DESC_LEN)?;
+        let driver = memory.contiguous(avail, word::HEADER + size * AVAIL_ENTRY + word::EVENT)?;
+        let device = memory.contiguous(used, word::HEADER + size * USED_ENTRY + word::EVENT)?;
+        let (heads, entries) = (driver.skip(word::HEADER), device.skip(word::HEADER));
+        let misaligned = |at, alignment| MemoryError::Misaligned { at, alignment };
+        let (words, entry_words) = (size_of::<u16>(), size_of::<u32>());
         Ok(Self {
-            table: GuestRing::new::<u64, _>(memory, desc, size)?,
-            avail: GuestArray::new(memory, avail, header::WORDS)?,
-            avail_entries: GuestRing::new::<u16, _>(memory, behind(avail, header::LEN)?, size)?,
-            used_event: GuestArray::new(memory, used_event, 1)?,
-            used: GuestArray::new(memory, used, header::WORDS)?,
-            used_entries: GuestRing::new::<u32, _>(memory, behind(used, header::LEN)?, size)?,
-            avail_event: GuestArray::new(memory, avail_event, 1)?,
+            table: GuestRing::over::<u64>(table, config.size).ok_or(misaligned(desc, size_of::<u64>()))?,
+            avail: GuestArray::over(driver, 2).ok_or(misaligned(avail, words))?,
+            avail_entries: GuestRing::over::<u16>(heads, config.size).ok_or(misaligned(avail, words))?,
+            used_event: GuestArray::over(heads.skip(size * AVAIL_ENTRY), 1)
+                .ok_or(misaligned(avail, words))?,
+            used: GuestArray::over(device, 2).ok_or(misaligned(used, words))?,
+            used_entries: GuestRing::over::<u32>(entries, config.size)
+                .ok_or(misaligned(used, entry_words))?,
+            avail_event: GuestArray::over(entries.skip(size * USED_ENTRY), 1)
+                .ok_or(misaligned(used, words))?,
         })
     }
 
     /// Where the avail_event of a used ring at `used` is.
     pub(super) fn avail_event_at(used: Gpa, size: u16) -> Gpa {
-        Gpa(used.0.wrapping_add(header::LEN + USED_ENTRY as u64 * u64::from(size)))
+        Gpa(used.0.wrapping_add((word::HEADER + USED_ENTRY * usize::from(size)) as u64))
     }
 
     /// Calls `written` with what is written of the used ring when `count` entries from `from` on are published.
@@ -65,11 +78,11 @@ impl<'t> Areas<'t> {
         mut written: impl FnMut(Gpa, u32),
     ) {
         let RingConfig { used, size, .. } = *config;
-        written(used, header::LEN as u32);
+        written(used, word::HEADER as u32);
         let first = u32::from(from & (size - 1));
         let before_wrap = u32::from(count).min(u32::from(size) - first);
         let entry = USED_ENTRY as u32;
-        let at = |slot: u32| Gpa(used.0.wrapping_add(header::LEN + u64::from(slot * entry)));
+        let at = |slot: u32| Gpa(used.0.wrapping_add(word::HEADER as u64 + u64::from(slot * entry)));
         written(at(first), before_wrap * entry);
         written(at(0), (u32::from(count) - before_wrap) * entry);
     }
@@ -77,18 +90,36 @@ impl<'t> Areas<'t> {
     /// Entry `index` of the descriptor table; the index is one of the table's.
     #[inline(always)]
     pub(super) fn descriptor(&self, index: usize) -> Descriptor {
-        let rest = self.table.load::<u32, 12>(index);
         Descriptor {
             at: Gpa(self.table.load::<u64, 0>(index)),
             len: self.table.load::<u32, 8>(index),
-            flags: rest as u16,
-            next: (rest >> 16) as u16,
+            flags: self.table.load::<u16, 12>(index),
+            next: self.table.load::<u16, 14>(index),
         }
     }
 
+    /// The heads that were made available from `position` on, at most `count`, up to where the ring wraps.
+    #[inline(always)]
+    pub(super) fn avail_run(&self, position: u16, count: usize) -> AvailRun<'t> {
+        self.avail_entries.run(usize::from(position), count)
+    }
+
+    /// The used entries from `position` on, likewise.
+    #[inline(always)]
+    pub(super) fn used_run(&self, position: u16, count: usize) -> UsedRun<'t> {
+        self.used_entries.run(usize::from(position), count)
+    }
+
+    /// The descriptor table.
+    #[inline(always)]
+    pub(super) fn table(&self) -> GuestRun<'t, DESC_LEN> {
+        self.table.run(0, usize::MAX)
+    }
+
     /// The driver's index; what it made available before is visible after.
+    #[inline]
     pub(super) fn avail_index(&self, order: Ordering) -> u16 {
-        self.avail.load(header::INDEX, order)
+        self.avail.load(word::INDEX, order)
     }
 
     /// The head that was made available at `position`.
@@ -97,10 +128,12 @@ impl<'t> Areas<'t> {
         self.avail_entries.load::<u16, 0>(position)
     }
 
+    #[inline]
     pub(super) fn avail_flags(&self) -> u16 {
-        self.avail.load(header::FLAGS, Ordering::Relaxed)
+        self.avail.load(word::FLAGS, Ordering::Relaxed)
     }
 
+    #[inline]
     pub(super) fn used_event(&self) -> u16 {
         self.used_event.load(0, Ordering::Relaxed)
     }
@@ -112,12 +145,13 @@ impl<'t> Areas<'t> {
     }
 
     /// Shows the driver all used entries before `index`.
+    #[inline]
     pub(super) fn publish(&self, index: u16) {
-        self.used.store(header::INDEX, index, Ordering::Release);
+        self.used.store(word::INDEX, index, Ordering::Release);
     }
 
     pub(super) fn set_used_flags(&self, flags: u16) {
-        self.used.store(header::FLAGS, flags, Ordering::Relaxed);
+        self.used.store(word::FLAGS, flags, Ordering::Relaxed);
     }
 
     pub(super) fn set_avail_event(&self, index: u16) {

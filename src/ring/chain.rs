@@ -53,12 +53,6 @@ impl Descriptor {
         Self { at: Gpa(at), len: rest as u32, flags: (rest >> 32) as u16, next: (rest >> 48) as u16 }
     }
 
-    /// Whether it is a buffer for the device to write, and all of its chain.
-    #[inline(always)]
-    pub(super) fn is_single(&self) -> bool {
-        self.flags == DESC_WRITE
-    }
-
     fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }

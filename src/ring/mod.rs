@@ -25,8 +25,7 @@ pub use split::SplitRing;
 pub(crate) use pool::{MAX_LIST, Pool, Slot};
 pub(crate) use turn::SplitTurn;
 
-use crate::mem::MemoryError;
-use crate::spec::NetHeader;
+use crate::mem::{Header, MemoryError};
 
 /// Where a ring stands: all that outlives its worker, for snapshot and restore.
 ///
@@ -52,12 +51,20 @@ pub(crate) struct Want {
 }
 
 /// What a burst came to.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Burst {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Burst<F> {
     /// Frames placed: the first ones of the burst.
     pub(crate) frames: usize,
-    /// Their bytes.
-    pub(crate) bytes: usize,
+    /// Bytes written, headers included.
+    pub(crate) written: usize,
+    /// The frame that ended it, unless the frames did or the lane.
+    pub(crate) declined: Option<F>,
+}
+
+impl<F> Default for Burst<F> {
+    fn default() -> Self {
+        Self { frames: 0, written: 0, declined: None }
+    }
 }
 
 /// What was popped, used and given back since the ring began.
@@ -86,12 +93,13 @@ pub(crate) trait Ring {
     /// Opens the lane for at most `frames` frames; it stays shut while the pool has free chains, which come first.
     fn open_lane(&mut self, frames: usize);
 
-    /// Copies header and frame into the next chain of the lane and stages it, if the frame is long enough and the chain is
-    /// one buffer in known memory with room for both. What is declined is left as it was, for the pool.
-    fn place(&mut self, header: &NetHeader, header_len: usize, frame: &[u8]) -> bool;
-
-    /// The same for frame after frame, until one is declined.
-    fn place_burst<F: AsRef<[u8]>>(&mut self, header: &NetHeader, header_len: usize, frames: &[F]) -> Burst;
+    /// Copies header and frame into the next chain of the lane and stages it, frame after frame, for as long as the frame is
+    /// long enough and the chain is one buffer in known memory with room for both. What is declined is left as it was, for the
+    /// pool.
+    fn place_burst<'f, I, F>(&mut self, header: &Header, frames: &mut I) -> Burst<I::Item>
+    where
+        I: Iterator<Item = &'f F>,
+        F: AsRef<[u8]> + ?Sized + 'f;
 
     /// Shuts the lane, as must be done before anything else but placing; returns how many frames it took.
     fn close_lane(&mut self) -> usize;

@@ -1,6 +1,7 @@
 //! The split ring's own state: all that lasts from turn to turn (section 2.7).
 
 use super::areas::Areas;
+use super::lane::Spots;
 use super::{ConfigError, Cursor, Ledger, Pool, RingConfig, RingError, SplitTurn};
 use crate::mem::{GuestMemory, Translator};
 use crate::spec::{Features, HeaderRules, MIN_FRAME};
@@ -25,6 +26,7 @@ pub struct SplitRing {
     pub(super) armed: bool,
     pub(super) heads: Heads,
     pub(super) pool: Pool,
+    pub(super) spots: Spots,
     pub(super) ledger: Ledger,
 }
 
@@ -53,6 +55,7 @@ impl SplitRing {
             armed: true,
             heads: Heads::new(config.size),
             pool: Pool::default(),
+            spots: Spots::new(),
             ledger: Ledger::default(),
         })
     }
@@ -64,6 +67,7 @@ impl SplitRing {
     }
 
     /// Maps the ring for a turn.
+    #[inline(always)]
     pub(crate) fn turn<'t, M: GuestMemory>(&'t mut self, memory: &'t M) -> Result<SplitTurn<'t>, RingError> {
         SplitTurn::new(self, memory)
     }
@@ -115,6 +119,7 @@ impl Heads {
     }
 
     /// The driver can see all that was completed: those heads are free to come again.
+    #[inline]
     pub(super) fn published(&mut self) {
         self.now += 1;
         if self.now == HELD {
@@ -130,26 +135,25 @@ pub(super) struct Batch<'h> {
     now: u32,
 }
 
-impl Batch<'_> {
-    /// The place of a head that the table has and that may be popped; completed by being given [`now`](Self::now).
+impl<'h> Batch<'h> {
+    /// By head: when it was completed, and now. A head of an earlier time may be popped, and completed by being given this
+    /// one.
     #[inline(always)]
-    pub(super) fn free(&mut self, head: u16) -> Option<&mut u32> {
+    pub(super) fn into_parts(self) -> (&'h mut [u32], u32) {
+        (self.epochs, self.now)
+    }
+
+    /// The place of a head that the table has and that may be popped.
+    fn free(&mut self, head: u16) -> Option<&mut u32> {
         let now = self.now;
         self.epochs.get_mut(usize::from(head)).filter(|epoch| **epoch < now)
     }
 
-    #[inline(always)]
-    pub(super) fn now(&self) -> u32 {
-        self.now
-    }
-
     /// The head was popped in vain.
-    #[inline(always)]
     pub(super) fn release(&mut self, head: u16) {
         self.set(head, 0);
     }
 
-    #[inline(always)]
     fn set(&mut self, head: u16, to: u32) {
         if let Some(epoch) = self.epochs.get_mut(usize::from(head)) {
             *epoch = to;

@@ -2,10 +2,9 @@
 
 use super::areas::Areas;
 use super::chain::{ChainFault, Popped, Walk};
-use super::lane::{Lane, Spot, Spots};
-use super::{BATCH, Burst, Cursor, Ledger, Pool, Ring, RingConfig, RingError, SplitRing, Want};
-use crate::mem::{GuestMemory, Translator};
-use crate::spec::NetHeader;
+use super::lane::{Finder, Lane};
+use super::{BATCH, Burst, Ledger, Pool, Ring, RingConfig, RingError, SplitRing, Want};
+use crate::mem::{GuestMemory, Header, Translator};
 use crate::spec::ring::{AVAIL_NO_INTERRUPT, MAX_SIZE, USED_NO_NOTIFY, crosses};
 use crate::sync::{Ordering, fence};
 
@@ -16,7 +15,7 @@ pub(crate) struct SplitTurn<'t> {
     memory: Translator<'t, dyn GuestMemory + 't>,
     /// The memory keeps a dirty log: frames go through the pool, which remembers where they were written.
     logged: bool,
-    lane: Lane,
+    lane: Lane<'t>,
     /// Descriptors that the current reserving may still look at.
     fuel: u16,
 }
@@ -26,6 +25,7 @@ pub(crate) struct SplitTurn<'t> {
 const FUEL: u16 = MAX_SIZE;
 
 impl<'t> SplitTurn<'t> {
+    #[inline(always)]
     pub(super) fn new<M: GuestMemory>(ring: &'t mut SplitRing, memory: &'t M) -> Result<Self, RingError> {
         let logged = memory.logs_writes();
         let mut memory: Translator<'t, dyn GuestMemory + 't> = Translator::new(memory);
@@ -36,6 +36,14 @@ impl<'t> SplitTurn<'t> {
     /// The pool, to look at its loan.
     pub(crate) fn loan(&self) -> &Pool {
         &self.ring.pool
+    }
+
+    /// Finds buffers for the next frames of the lane.
+    #[inline(never)]
+    fn find(&mut self, most: usize) -> usize {
+        let SplitRing { heads, spots, .. } = &mut *self.ring;
+        let finder = Finder { areas: &self.areas, region: self.memory.remembered(), heads: heads.batch() };
+        self.lane.find(most, finder, spots)
     }
 
     /// Asks the driver not to kick: its chains are looked for anyway.
@@ -92,8 +100,12 @@ impl<'t> SplitTurn<'t> {
 }
 
 impl Ring for SplitTurn<'_> {
+    #[inline]
     fn look(&mut self) -> Result<(), RingError> {
         let ring = &mut *self.ring;
+        if usize::from(ring.seen.wrapping_sub(ring.cursor.next_avail)) >= BATCH {
+            return Ok(());
+        }
         let index = self.areas.avail_index(Ordering::Acquire);
         let jump = index.wrapping_sub(ring.cursor.next_used);
         let popped = ring.cursor.next_avail.wrapping_sub(ring.cursor.next_used);
@@ -107,55 +119,34 @@ impl Ring for SplitTurn<'_> {
         Ok(())
     }
 
+    #[inline]
     fn open_lane(&mut self, frames: usize) {
-        let Cursor { next_avail, next_used } = self.ring.cursor;
         let open = self.ring.pool.free() == 0 && !self.logged;
-        let available = usize::from(self.ring.seen.wrapping_sub(next_avail));
-        let len = if open { available.min(frames).min(BATCH) as u16 } else { 0 };
-        self.lane = Lane {
-            begin: next_avail,
-            next: next_avail,
-            end: next_avail.wrapping_add(len),
-            to_used: next_used.wrapping_sub(next_avail),
-        };
+        let available = usize::from(self.ring.seen.wrapping_sub(self.ring.cursor.next_avail));
+        let len = if open { available.min(frames).min(BATCH) } else { 0 };
+        self.lane = Lane::new(&self.areas, self.ring.cursor, len);
     }
 
+    #[inline]
     fn close_lane(&mut self) -> usize {
-        let placed = self.lane.next.wrapping_sub(self.lane.begin);
+        let placed = std::mem::take(&mut self.lane).placed();
         let cursor = &mut self.ring.cursor;
-        cursor.next_avail = cursor.next_avail.wrapping_add(placed);
-        cursor.next_used = cursor.next_used.wrapping_add(placed);
-        self.lane = Lane::default();
-        usize::from(placed)
+        cursor.next_avail = cursor.next_avail.wrapping_add(placed as u16);
+        cursor.next_used = cursor.next_used.wrapping_add(placed as u16);
+        placed
     }
 
     #[inline(always)]
-    fn place(&mut self, header: &NetHeader, header_len: usize, frame: &[u8]) -> bool {
-        if self.lane.left() == 0 {
-            return false;
+    fn place_burst<'f, I, F>(&mut self, header: &Header, frames: &mut I) -> Burst<I::Item>
+    where
+        I: Iterator<Item = &'f F>,
+        F: AsRef<[u8]> + ?Sized + 'f,
+    {
+        let found = self.find(frames.size_hint().1.unwrap_or(BATCH));
+        let burst = self.lane.fill(&self.ring.spots, found, header, frames);
+        if burst.frames < found {
+            self.ring.spots.release(burst.frames, found, &mut self.ring.heads.batch());
         }
-        let (position, used) = self.lane.positions();
-        let mut heads = self.ring.heads.batch();
-        let spot = Spot::pop(&self.areas, self.memory.remembered(), &mut heads, position);
-        let Some(spot) = spot else { return false };
-        let filled = spot.fill(&self.areas, used, header, header_len, frame);
-        if filled {
-            self.lane.next = self.lane.next.wrapping_add(1);
-        } else {
-            spot.release(&mut heads);
-        }
-        filled
-    }
-
-    #[inline(always)]
-    fn place_burst<F: AsRef<[u8]>>(&mut self, header: &NetHeader, header_len: usize, frames: &[F]) -> Burst {
-        let (position, used) = self.lane.positions();
-        let count = frames.len().min(self.lane.left());
-        let mut heads = self.ring.heads.batch();
-        let spots = Spots::find(&self.areas, self.memory.remembered(), &mut heads, position, count);
-        let burst = spots.fill(&self.areas, used, header, header_len, frames);
-        spots.release(burst.frames, &mut heads);
-        self.lane.next = self.lane.next.wrapping_add(burst.frames as u16);
         burst
     }
 
@@ -197,6 +188,7 @@ impl Ring for SplitTurn<'_> {
         self.ring.pool.forget_filled();
     }
 
+    #[inline]
     fn publish(&mut self) -> u16 {
         let ring = &mut *self.ring;
         let staged = ring.cursor.next_used.wrapping_sub(ring.published);
@@ -218,6 +210,7 @@ impl Ring for SplitTurn<'_> {
         staged
     }
 
+    #[inline]
     fn wants_interrupt(&mut self) -> bool {
         let ring = &mut *self.ring;
         let old = ring.decided.replace(ring.published);
@@ -275,6 +268,7 @@ impl Ring for SplitTurn<'_> {
         usize::from(self.ring.config.size)
     }
 
+    #[inline]
     fn bad_chains(&self) -> u64 {
         self.ring.ledger.bad
     }

@@ -18,12 +18,12 @@ pub struct Lent<'s, 't> {
 
 impl<'s, 't> Lent<'s, 't> {
     pub(super) fn new(space: &'s mut RxSpace<'t>, largest: usize, frames: usize) -> Option<Self> {
-        let frames = frames.min(space.limits.frames);
+        let frames = frames.min(space.left);
         if frames == 0 {
             return None;
         }
         space.ring.pool().clear_loan();
-        if space.limits.discard {
+        if space.discard {
             space.ring.pool().lend_scratch(largest, frames);
         } else {
             lend_chains(space, largest, frames);
@@ -67,7 +67,7 @@ impl<'s, 't> Lent<'s, 't> {
     /// only if it fits, else report [`too_long`](Self::too_long).
     #[must_use]
     pub fn must_peek(&self) -> bool {
-        let merging = self.space.rules.mergeable() && !self.space.limits.discard;
+        let merging = self.space.rules.mergeable() && !self.space.discard;
         merging && self.room(0) < self.largest
     }
 
@@ -91,7 +91,7 @@ impl<'s, 't> Lent<'s, 't> {
         if self.next_slot().is_none() {
             return Placed::NoRoom;
         }
-        let reason = if self.space.limits.discard { DropReason::RingFull } else { DropReason::TooLong };
+        let reason = if self.space.discard { DropReason::RingFull } else { DropReason::TooLong };
         self.space.dropped(reason)
     }
 

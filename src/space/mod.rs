@@ -12,5 +12,4 @@ pub use lend::Lent;
 pub use place::{Placed, RxSpace};
 pub use tally::DropReason;
 
-pub(crate) use place::Limits;
 pub(crate) use tally::Tally;

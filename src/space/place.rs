@@ -1,30 +1,35 @@
 //! Placing frames that the source has.
 
 use super::{DropReason, Lent, Tally};
-use crate::ring::{Ring, RingError, SplitTurn, Want};
+use crate::mem::Header;
+use crate::ring::{Burst, Ring, RingError, SplitTurn, Want};
 use crate::spec::{FrameMeta, HeaderRules, MIN_FRAME, NetHeader};
 
 /// The guest's room for frames in one [`recv`](crate::FrameSource::recv).
 pub struct RxSpace<'t> {
     pub(crate) ring: SplitTurn<'t>,
     pub(super) rules: HeaderRules,
-    pub(super) limits: Limits,
+    /// The header of a plain frame in one buffer.
+    plain: Header,
+    budget: Budget,
     tally: Tally,
+    /// Frames that may still be taken in this `recv`.
+    pub(super) left: usize,
+    /// Frames are taken and dropped, because the guest has no room and the consumer chose so.
+    pub(super) discard: bool,
     full: bool,
     /// The lane has declined a frame of this `recv`, and stays shut.
     declined: bool,
     broken: Option<RingError>,
 }
 
-/// What bounds a space beside the guest's buffers.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Limits {
-    /// Frames that may still be taken.
-    pub(crate) frames: usize,
-    /// Bytes of frames after which no further one is taken.
-    pub(crate) bytes: u64,
-    /// Frames are taken and dropped, because the guest has no room and the consumer chose so.
-    pub(crate) discard: bool,
+/// What bounds a turn beside the guest's buffers.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    /// Frames that may still be taken, and chains that made no sense.
+    frames: usize,
+    /// Bytes of frames, of the whole turn, after which no further one is taken.
+    bytes: u64,
 }
 
 /// What became of a frame.
@@ -40,49 +45,82 @@ pub enum Placed {
 }
 
 impl<'t> RxSpace<'t> {
-    pub(crate) fn new(ring: SplitTurn<'t>, rules: HeaderRules) -> Self {
+    #[inline(always)]
+    pub(crate) fn new(ring: SplitTurn<'t>, rules: HeaderRules, frames: usize, bytes: u64) -> Self {
         Self {
             ring,
             rules,
-            limits: Limits::default(),
+            plain: Header::new(rules.plain().bytes(), rules.len(), MIN_FRAME),
+            budget: Budget { frames, bytes },
             tally: Tally::default(),
+            left: 0,
+            discard: false,
             full: false,
             declined: false,
             broken: None,
         }
     }
 
-    /// Opens the space for another `recv`.
-    pub(crate) fn open(&mut self, limits: Limits) -> Result<(), RingError> {
-        self.limits = limits;
-        (self.full, self.declined) = (false, false);
+    /// Opens the space for another `recv`, of at least one frame.
+    ///
+    /// To `discard` frames stands for the room that the guest has not: while some is left that a smaller frame may fit,
+    /// only one is.
+    #[inline]
+    pub(crate) fn open(&mut self, discard: bool) -> Result<(), RingError> {
+        self.left = match discard && self.ring.pool().free() > 0 {
+            true => 1,
+            false => self.budget.frames.max(1),
+        };
+        (self.discard, self.full, self.declined) = (discard, false, false);
         self.ring.look()?;
         self.open_lane();
         Ok(())
     }
 
-    /// Closes the space after a `recv`; returns what was taken in it.
-    pub(crate) fn close(&mut self) -> Tally {
+    /// Closes the space after a `recv`.
+    #[inline]
+    pub(crate) fn close(&mut self) {
         self.close_lane();
-        std::mem::take(&mut self.tally)
+    }
+
+    /// Takes work off the budget that gave no frame.
+    pub(crate) fn charge(&mut self, work: usize) {
+        self.budget.frames = self.budget.frames.saturating_sub(work);
+    }
+
+    /// Whether the turn's budget is spent.
+    #[inline]
+    pub(crate) fn is_spent(&self) -> bool {
+        self.budget.frames == 0 || self.tally.bytes >= self.budget.bytes
+    }
+
+    /// What was taken so far.
+    #[inline]
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Lets plain frames pass by the pool, as far as the limits go.
+    #[inline]
     fn open_lane(&mut self) {
-        let frames = if self.limits.discard || self.declined { 0 } else { self.limits.frames };
+        let frames = if self.discard || self.declined { 0 } else { self.left };
         self.ring.open_lane(frames);
     }
 
     /// Enters the frames that passed by the pool. Their bytes are counted already.
+    #[inline]
     fn close_lane(&mut self) {
         let placed = self.ring.close_lane();
-        self.tally.frames += placed as u64;
-        self.take_from_limits(placed);
+        self.took(placed);
     }
 
-    fn take_from_limits(&mut self, frames: usize) {
-        let left = self.limits.frames.saturating_sub(frames);
-        self.limits.frames = if self.tally.bytes < self.limits.bytes { left } else { 0 };
+    /// Enters frames that left their source.
+    #[inline]
+    fn took(&mut self, frames: usize) {
+        self.tally.taken += frames as u64;
+        self.charge(frames);
+        let left = self.left.saturating_sub(frames);
+        self.left = if self.tally.bytes < self.budget.bytes { left } else { 0 };
     }
 
     /// Whether a frame was turned away because the guest has no room for it.
@@ -109,14 +147,17 @@ impl<'t> RxSpace<'t> {
     /// the source may forget, delivered or dropped.
     ///
     /// Cheaper than as many [`put`](Self::put)s.
-    pub fn put_burst<F: AsRef<[u8]>>(&mut self, frames: &[F]) -> usize {
+    pub fn put_burst<'f, I, F>(&mut self, frames: I) -> usize
+    where
+        I: IntoIterator<Item = &'f F>,
+        F: AsRef<[u8]> + ?Sized + 'f,
+    {
+        let mut frames = frames.into_iter();
         let mut done = 0;
         loop {
-            let left = frames.get(done..).unwrap_or_default();
-            let burst = self.ring.place_burst(self.rules.plain(), self.rules.len(), left);
-            self.tally.bytes += burst.bytes as u64;
+            let burst = self.place_burst(&mut frames);
             done += burst.frames;
-            let Some(next) = frames.get(done) else { return done };
+            let Some(next) = burst.declined.or_else(|| frames.next()) else { return done };
             if self.put_plain(next.as_ref()) == Placed::NoRoom {
                 return done;
             }
@@ -126,11 +167,19 @@ impl<'t> RxSpace<'t> {
 
     #[inline(always)]
     fn put_in_lane(&mut self, frame: &[u8]) -> bool {
-        let placed = self.ring.place(self.rules.plain(), self.rules.len(), frame);
-        if placed {
-            self.tally.bytes += frame.len() as u64;
-        }
-        placed
+        self.place_burst(&mut std::iter::once(frame)).frames > 0
+    }
+
+    /// Places plain frames in the lane, as far as it goes.
+    #[inline(always)]
+    fn place_burst<'f, I, F>(&mut self, frames: &mut I) -> Burst<I::Item>
+    where
+        I: Iterator<Item = &'f F>,
+        F: AsRef<[u8]> + ?Sized + 'f,
+    {
+        let burst = self.ring.place_burst(&self.plain, frames);
+        self.tally.bytes += (burst.written - burst.frames * self.rules.len()) as u64;
+        burst
     }
 
     /// Places a plain frame that the lane did not take, perhaps only because it was at its end.
@@ -157,7 +206,7 @@ impl<'t> RxSpace<'t> {
     /// Places a frame that is not for the lane.
     fn put_in_pool(&mut self, frame: &[u8], meta: FrameMeta) -> Placed {
         self.close_lane();
-        match self.limits.frames {
+        match self.left {
             0 => Placed::NoRoom,
             _ => self.put_in_chains(frame, meta),
         }
@@ -184,7 +233,7 @@ impl<'t> RxSpace<'t> {
 
     /// The frame's header, or why it is dropped whatever the room.
     pub(super) fn judge(&self, len: usize, meta: FrameMeta) -> Result<NetHeader, DropReason> {
-        if self.limits.discard {
+        if self.discard {
             return Err(DropReason::RingFull);
         }
         if len < MIN_FRAME {
@@ -223,14 +272,13 @@ impl<'t> RxSpace<'t> {
     }
 
     pub(super) fn delivered(&mut self, len: usize) -> Placed {
-        self.tally.frames += 1;
         self.tally.bytes += len as u64;
-        self.take_from_limits(1);
+        self.took(1);
         Placed::Delivered
     }
 
     pub(super) fn dropped(&mut self, reason: DropReason) -> Placed {
-        self.take_from_limits(1);
+        self.took(1);
         self.tally.dropped[reason as usize] += 1;
         Placed::Dropped(reason)
     }
@@ -248,7 +296,7 @@ impl<'t> RxSpace<'t> {
 
 impl std::fmt::Debug for RxSpace<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RxSpace").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("RxSpace").field("left", &self.left).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,6 @@
 //! What became of the frames of one turn.
 
 use std::fmt;
-use std::ops::AddAssign;
 
 /// Why a frame was dropped. No frame is lost for any other reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,22 +41,17 @@ impl fmt::Display for DropReason {
 /// The ledger of a turn, added to the public counters at its end.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) frames: u64,
+    /// Frames that left their source.
+    pub(crate) taken: u64,
+    /// Bytes of those that were delivered.
     pub(crate) bytes: u64,
+    /// Those that were not, by reason.
     pub(crate) dropped: [u64; DropReason::ALL.len()],
 }
 
-impl AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.frames += other.frames;
-        self.bytes += other.bytes;
-        self.dropped.iter_mut().zip(other.dropped).for_each(|(sum, more)| *sum += more);
-    }
-}
-
 impl Tally {
-    /// Frames that left their source.
-    pub(crate) fn taken(&self) -> u64 {
-        self.frames + self.dropped.iter().sum::<u64>()
+    /// Frames that are in guest memory.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.taken - self.dropped.iter().sum::<u64>()
     }
 }

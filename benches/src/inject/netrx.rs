@@ -33,9 +33,8 @@ struct Pass<'f> {
 
 impl FrameSource for Pass<'_> {
     fn recv(&mut self, space: &mut RxSpace<'_>) -> std::result::Result<Received, SourceError> {
-        let burst: [&[u8]; BURST] = std::array::from_fn(|place| self.frames.at(self.next + place));
-        let left = self.frames.count() - self.next;
-        self.next += space.put_burst(&burst[..left.min(BURST)]);
+        let end = self.frames.count().min(self.next + BURST);
+        self.next += space.put_burst((self.next..end).map(|place| self.frames.at(place)));
         Ok(if self.next == self.frames.count() { Received::Empty } else { Received::More })
     }
 

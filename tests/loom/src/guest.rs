@@ -45,11 +45,13 @@ impl Guest {
     fn set_up(&self, len: u32) {
         // To loom a word is its address and is always accessed whole, so these are the words that the device loads.
         let addresses = self.array::<u64>(0, 2 * usize::from(self.size));
-        let rest = self.array::<u32>(0, 4 * usize::from(self.size));
+        let lengths = self.array::<u32>(0, 4 * usize::from(self.size));
+        let halves = self.array::<u16>(0, 8 * usize::from(self.size));
         for head in 0..usize::from(self.size) {
             addresses.store(2 * head, self.buffer(head as u16).0, Ordering::Relaxed);
-            rest.store(4 * head + 2, len, Ordering::Relaxed);
-            rest.store(4 * head + 3, u32::from(DESC_WRITE), Ordering::Relaxed);
+            lengths.store(4 * head + 2, len, Ordering::Relaxed);
+            halves.store(8 * head + 6, DESC_WRITE, Ordering::Relaxed);
+            halves.store(8 * head + 7, 0, Ordering::Relaxed);
         }
         let (avail, used, entries) = (self.avail(), self.used(), self.used_entries());
         (0..avail.len()).for_each(|word| avail.store(word, 0, Ordering::Relaxed));
