@@ -27,29 +27,25 @@ impl<I> Drop for Turn<'_, I> {
     }
 }
 
-/// What a source did with the room it was given.
-struct Copied {
-    outcome: Result<Received, SourceError>,
-    frames: u64,
-}
-
 impl<I: IrqLine> Turn<'_, I> {
     /// Repeats the steps until something ends the turn.
     pub(super) fn run<S: FrameSource + ?Sized>(&mut self, source: &mut S) -> Result<Progress, EngineError> {
         let mut discard = false;
         loop {
-            let copied = self.copy(source, discard)?;
+            let before = self.space.tally().taken;
+            let outcome = self.copy(source, discard)?;
             self.publish();
             if let Some(error) = self.space.broken() {
                 return Err(error.into());
             }
             let full = self.space.is_full();
-            let busy = !full && matches!(copied.outcome, Ok(Received::More));
+            let busy = !full && matches!(outcome, Ok(Received::More));
             let notified = self.notify(if busy { Load::Busy } else { Load::Quiet });
             // A line that fails as well stays in debt, and is counted; the source's error is the one to tell.
-            let received = copied.outcome?;
+            let received = outcome?;
             notified?;
-            if let Some(progress) = self.judge(received, copied.frames, full) {
+            let idle = !full && self.space.tally().taken == before;
+            if let Some(progress) = self.judge(received, idle) {
                 return Ok(progress);
             }
             discard = full && self.config.when_full == WhenFull::DropNewest;
@@ -63,17 +59,18 @@ impl<I: IrqLine> Turn<'_, I> {
     }
 
     /// Reserve, copy, commit: the source places frames, or has one dropped that has no room.
+    #[inline]
     fn copy<S: FrameSource + ?Sized>(
         &mut self,
         source: &mut S,
         discard: bool,
-    ) -> Result<Copied, EngineError> {
+    ) -> Result<Result<Received, SourceError>, EngineError> {
         self.space.open(discard)?;
-        let (taken, bad) = (self.space.tally().taken, self.space.ring.bad_chains());
+        let bad = self.space.ring.bad_chains();
         let outcome = source.recv(&mut self.space);
         self.space.close();
         self.space.charge((self.space.ring.bad_chains() - bad) as usize);
-        Ok(Copied { outcome, frames: self.space.tally().taken - taken })
+        Ok(outcome)
     }
 
     /// Shows the guest what was committed.
@@ -110,13 +107,14 @@ impl<I: IrqLine> Turn<'_, I> {
         }
     }
 
-    /// What the source's answer means for the turn; `None` goes on.
+    /// What the source's answer means for the turn; `None` goes on. A source that is `idle` has placed nothing though there
+    /// was room.
     #[inline]
-    fn judge(&self, received: Received, frames: u64, full: bool) -> Option<Progress> {
+    fn judge(&self, received: Received, idle: bool) -> Option<Progress> {
         match received {
             Received::Empty => Some(Progress::Idle),
             Received::Closed => Some(Progress::Closed),
-            Received::More if self.space.is_spent() || (frames == 0 && !full) => Some(Progress::More),
+            Received::More if idle || self.space.is_spent() => Some(Progress::More),
             Received::More => None,
         }
     }

@@ -11,8 +11,8 @@
 use super::areas::{Areas, AvailRun, UsedRun};
 use super::split::Batch;
 use super::{BATCH, Burst, Cursor};
-use crate::mem::{Gpa, GuestBuf, Header, Region};
-use crate::spec::ring::DESC_WRITE;
+use crate::mem::{Gpa, GuestBuf, GuestRun, GuestSlice, Header, Region};
+use crate::spec::ring::{DESC_LEN, DESC_WRITE};
 
 /// Available chains into which frames may be placed without the pool, and the used entries behind which they come.
 ///
@@ -33,14 +33,43 @@ struct Spot {
 
 /// The buffers of a burst. They are of use only in the call that found them.
 #[derive(Debug)]
-pub(super) struct Spots(Box<[Spot]>);
+pub(super) struct Spots(Box<[Spot; BATCH]>);
 
 /// Where and how buffers are found.
 pub(super) struct Finder<'f, 't> {
-    pub(super) areas: &'f Areas<'t>,
+    table: GuestRun<'t, DESC_LEN>,
     /// Where buffers are expected: the region of the last one that was looked up.
-    pub(super) region: Region<'t>,
-    pub(super) heads: Batch<'f>,
+    region: Region<'t>,
+    /// By head, when it was completed last.
+    epochs: &'f mut [u32],
+    now: u32,
+    /// Heads that both the table and the epochs have.
+    heads: usize,
+}
+
+impl<'f, 't> Finder<'f, 't> {
+    #[inline(always)]
+    pub(super) fn new(areas: &Areas<'t>, region: Region<'t>, heads: Batch<'f>) -> Self {
+        let (table, (epochs, now)) = (areas.table(), heads.into_parts());
+        let heads = epochs.len().min(table.len());
+        Self { table, region, epochs, now, heads }
+    }
+
+    /// The buffer of a chain that is just one, if the head is free, and the head's epoch: set to now, it is taken.
+    #[inline(always)]
+    fn buffer(&mut self, head: u16) -> Option<(GuestSlice<'t>, &mut u32)> {
+        // What is read here is used here or not at all: the walk reads everything anew.
+        let index = usize::from(head);
+        if index >= self.heads {
+            return None;
+        }
+        let (epoch, flags) = (self.epochs.get_mut(index)?, self.table.load::<u16, 12>(index)?);
+        if flags != DESC_WRITE || *epoch >= self.now {
+            return None;
+        }
+        let (at, len) = (self.table.load::<u64, 0>(index)?, self.table.load::<u32, 8>(index)?);
+        Some((self.region.get(Gpa(at), len)?, epoch))
+    }
 }
 
 impl<'t> Lane<'t> {
@@ -52,39 +81,42 @@ impl<'t> Lane<'t> {
         Self { avail: avail.take(used.len()), used, placed: 0 }
     }
 
-    /// How many frames were placed in it.
-    pub(super) fn placed(&self) -> usize {
-        self.placed
+    /// Shuts it; returns how many frames were placed in it.
+    #[inline]
+    pub(super) fn shut(&mut self) -> usize {
+        self.avail = AvailRun::default();
+        std::mem::take(&mut self.placed)
+    }
+
+    /// Copies header and frame into the next buffer and stages it; returns how many bytes it now has. `None` if there is
+    /// no buffer, or not for this frame: nothing has changed then.
+    #[inline(always)]
+    pub(super) fn place(
+        &mut self,
+        mut finder: Finder<'_, 't>,
+        header: &Header,
+        frame: &[u8],
+    ) -> Option<usize> {
+        let (now, head) = (finder.now, self.avail.load::<u16, 0>(self.placed)?);
+        let (buffer, epoch) = finder.buffer(head)?;
+        let written = buffer.copy_headed(header, frame)?;
+        *epoch = now;
+        stage(&self.used, self.placed, head, written);
+        self.placed += 1;
+        Some(written)
     }
 
     /// Finds buffers for the next frames, at most `most`; stops at the first chain that is not one buffer. Returns how
     /// many it found.
     #[inline(always)]
-    pub(super) fn find(&self, most: usize, finder: Finder<'_, 't>, spots: &mut Spots) -> usize {
-        let Finder { areas, region, heads } = finder;
-        let (epochs, now) = heads.into_parts();
-        let (avail, table) = (self.avail.skip(self.placed), areas.table());
-        let size = epochs.len().min(table.len());
+    pub(super) fn find(&self, most: usize, mut finder: Finder<'_, 't>, spots: &mut Spots) -> usize {
+        let (now, avail) = (finder.now, self.avail.skip(self.placed));
         let most = most.min(avail.len()).min(spots.0.len());
         for step in 0..most {
-            // What is read here is used here or not at all: the walk reads everything anew.
             let (Some(spot), Some(head)) = (spots.0.get_mut(step), avail.load::<u16, 0>(step)) else {
                 return step;
             };
-            let index = usize::from(head);
-            if index >= size {
-                return step;
-            }
-            let (Some(epoch), Some(flags)) = (epochs.get_mut(index), table.load::<u16, 12>(index)) else {
-                return step;
-            };
-            if flags != DESC_WRITE || *epoch >= now {
-                return step;
-            }
-            let (Some(at), Some(len)) = (table.load::<u64, 0>(index), table.load::<u32, 8>(index)) else {
-                return step;
-            };
-            let Some(buffer) = region.get(Gpa(at), len) else { return step };
+            let Some((buffer, epoch)) = finder.buffer(head) else { return step };
             *epoch = now;
             *spot = Spot { buffer: buffer.detach(), head };
         }
@@ -117,8 +149,7 @@ impl<'t> Lane<'t> {
                 burst.declined = Some(frame);
                 break;
             };
-            used.store::<u32, 0>(step, u32::from(spot.head));
-            used.store::<u32, 4>(step, written as u32);
+            stage(&used, step, spot.head, written);
             burst.frames += 1;
             burst.written += written;
         }
@@ -127,9 +158,16 @@ impl<'t> Lane<'t> {
     }
 }
 
+/// Writes used entry `index`.
+#[inline(always)]
+fn stage(used: &UsedRun<'_>, index: usize, head: u16, written: usize) {
+    used.store::<u32, 0>(index, u32::from(head));
+    used.store::<u32, 4>(index, written as u32);
+}
+
 impl Spots {
     pub(super) fn new() -> Self {
-        Self([Spot { buffer: GuestBuf::EMPTY, head: 0 }; BATCH].into())
+        Self(Box::new([Spot { buffer: GuestBuf::EMPTY, head: 0 }; BATCH]))
     }
 
     /// Gives back the buffers that were found and not filled.

@@ -93,9 +93,12 @@ pub(crate) trait Ring {
     /// Opens the lane for at most `frames` frames; it stays shut while the pool has free chains, which come first.
     fn open_lane(&mut self, frames: usize);
 
-    /// Copies header and frame into the next chain of the lane and stages it, frame after frame, for as long as the frame is
-    /// long enough and the chain is one buffer in known memory with room for both. What is declined is left as it was, for the
+    /// Copies header and frame into the next chain of the lane and stages it, if the frame is long enough and the chain is
+    /// one buffer in known memory with room for both; returns the bytes written. What is declined is left as it was, for the
     /// pool.
+    fn place(&mut self, header: &Header, frame: &[u8]) -> Option<usize>;
+
+    /// The same for frame after frame, until one is declined.
     fn place_burst<'f, I, F>(&mut self, header: &Header, frames: &mut I) -> Burst<I::Item>
     where
         I: Iterator<Item = &'f F>,

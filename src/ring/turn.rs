@@ -42,7 +42,7 @@ impl<'t> SplitTurn<'t> {
     #[inline(never)]
     fn find(&mut self, most: usize) -> usize {
         let SplitRing { heads, spots, .. } = &mut *self.ring;
-        let finder = Finder { areas: &self.areas, region: self.memory.remembered(), heads: heads.batch() };
+        let finder = Finder::new(&self.areas, self.memory.remembered(), heads.batch());
         self.lane.find(most, finder, spots)
     }
 
@@ -129,11 +129,17 @@ impl Ring for SplitTurn<'_> {
 
     #[inline]
     fn close_lane(&mut self) -> usize {
-        let placed = std::mem::take(&mut self.lane).placed();
+        let placed = self.lane.shut();
         let cursor = &mut self.ring.cursor;
         cursor.next_avail = cursor.next_avail.wrapping_add(placed as u16);
         cursor.next_used = cursor.next_used.wrapping_add(placed as u16);
         placed
+    }
+
+    #[inline(always)]
+    fn place(&mut self, header: &Header, frame: &[u8]) -> Option<usize> {
+        let finder = Finder::new(&self.areas, self.memory.remembered(), self.ring.heads.batch());
+        self.lane.place(finder, header, frame)
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 use super::{DropReason, Lent, Tally};
 use crate::mem::Header;
-use crate::ring::{Burst, Ring, RingError, SplitTurn, Want};
+use crate::ring::{Ring, RingError, SplitTurn, Want};
 use crate::spec::{FrameMeta, HeaderRules, MIN_FRAME, NetHeader};
 
 /// The guest's room for frames in one [`recv`](crate::FrameSource::recv).
@@ -65,7 +65,7 @@ impl<'t> RxSpace<'t> {
     ///
     /// To `discard` frames stands for the room that the guest has not: while some is left that a smaller frame may fit,
     /// only one is.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(&mut self, discard: bool) -> Result<(), RingError> {
         self.left = match discard && self.ring.pool().free() > 0 {
             true => 1,
@@ -155,7 +155,8 @@ impl<'t> RxSpace<'t> {
         let mut frames = frames.into_iter();
         let mut done = 0;
         loop {
-            let burst = self.place_burst(&mut frames);
+            let burst = self.ring.place_burst(&self.plain, &mut frames);
+            self.tally.bytes += (burst.written - burst.frames * self.rules.len()) as u64;
             done += burst.frames;
             let Some(next) = burst.declined.or_else(|| frames.next()) else { return done };
             if self.put_plain(next.as_ref()) == Placed::NoRoom {
@@ -167,19 +168,9 @@ impl<'t> RxSpace<'t> {
 
     #[inline(always)]
     fn put_in_lane(&mut self, frame: &[u8]) -> bool {
-        self.place_burst(&mut std::iter::once(frame)).frames > 0
-    }
-
-    /// Places plain frames in the lane, as far as it goes.
-    #[inline(always)]
-    fn place_burst<'f, I, F>(&mut self, frames: &mut I) -> Burst<I::Item>
-    where
-        I: Iterator<Item = &'f F>,
-        F: AsRef<[u8]> + ?Sized + 'f,
-    {
-        let burst = self.ring.place_burst(&self.plain, frames);
-        self.tally.bytes += (burst.written - burst.frames * self.rules.len()) as u64;
-        burst
+        let placed = self.ring.place(&self.plain, frame).is_some();
+        self.tally.bytes += if placed { frame.len() as u64 } else { 0 };
+        placed
     }
 
     /// Places a plain frame that the lane did not take, perhaps only because it was at its end.
