@@ -176,13 +176,15 @@ impl<'t> RxSpace<'t> {
     /// Places a plain frame that the lane did not take, perhaps only because it was at its end.
     #[inline(never)]
     fn put_plain(&mut self, frame: &[u8]) -> Placed {
-        self.close_lane();
-        self.open_lane();
-        if self.put_in_lane(frame) {
-            return Placed::Delivered;
+        if !self.declined {
+            self.close_lane();
+            self.open_lane();
+            if self.put_in_lane(frame) {
+                return Placed::Delivered;
+            }
+            // A driver whose chain it declines has more of the kind.
+            self.declined = true;
         }
-        // A driver whose chain it declines has more of the kind.
-        self.declined = true;
         self.put_in_pool(frame, FrameMeta::PLAIN)
     }
 
