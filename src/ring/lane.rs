@@ -55,9 +55,9 @@ impl<'f, 't> Finder<'f, 't> {
         Self { table, region, epochs, now, heads }
     }
 
-    /// The buffer of a chain that is just one, if the head is free, and the head's epoch: set to now, it is taken.
+    /// Where the buffer of a chain is that is just one, if the head is free, and the head's epoch: set to now, it is taken.
     #[inline(always)]
-    fn buffer(&mut self, head: u16) -> Option<(GuestSlice<'t>, &mut u32)> {
+    pub(super) fn buffer(&mut self, head: u16) -> Option<(Gpa, GuestSlice<'t>, &mut u32)> {
         // What is read here is used here or not at all: the walk reads everything anew.
         let index = usize::from(head);
         if index >= self.heads {
@@ -68,7 +68,8 @@ impl<'f, 't> Finder<'f, 't> {
             return None;
         }
         let (at, len) = (self.table.load::<u64, 0>(index)?, self.table.load::<u32, 8>(index)?);
-        Some((self.region.get(Gpa(at), len)?, epoch))
+        let at = Gpa(at);
+        Some((at, self.region.get(at, len)?, epoch))
     }
 }
 
@@ -98,7 +99,7 @@ impl<'t> Lane<'t> {
         frame: &[u8],
     ) -> Option<usize> {
         let (now, head) = (finder.now, self.avail.load::<u16, 0>(self.placed)?);
-        let (buffer, epoch) = finder.buffer(head)?;
+        let (_, buffer, epoch) = finder.buffer(head)?;
         let written = buffer.copy_headed(header, frame)?;
         *epoch = now;
         stage(&self.used, self.placed, head, written);
@@ -116,7 +117,7 @@ impl<'t> Lane<'t> {
             let (Some(spot), Some(head)) = (spots.0.get_mut(step), avail.load::<u16, 0>(step)) else {
                 return step;
             };
-            let Some((buffer, epoch)) = finder.buffer(head) else { return step };
+            let Some((_, buffer, epoch)) = finder.buffer(head) else { return step };
             *epoch = now;
             *spot = Spot { buffer: buffer.detach(), head };
         }

@@ -108,14 +108,26 @@ impl Pool {
         ChainBuilder { pool: self, first: None, rest_at, capacity: 0 }
     }
 
+    /// Adds a chain of one buffer; returns how many bytes it can take.
+    #[inline]
+    pub(crate) fn push_single(&mut self, popped: Popped, at: Gpa, host: GuestSlice<'_>) -> usize {
+        let host = host.take(MAX_CHAIN_BYTES);
+        let first = Segment { at, host: host.detach() };
+        let (rest_at, capacity) = (self.rest.len() as u32, host.len() as u32);
+        self.chains.push(Chain { first, rest_at, rest_len: 0, capacity, written: 0, entries: 1, popped });
+        host.len()
+    }
+
     /// Copies header and frame over the first `chains` free chains, which hold them, and fills those.
     pub(crate) fn fill_many(&mut self, chains: usize, header: &[u8], frame: &[u8]) {
         let mut bytes = Parts { header, frame };
         let end = self.next + chains;
-        for chain in self.chains.iter_mut().take(end).skip(self.next) {
-            for segment in chain.segments(&self.rest) {
-                chain.written += bytes.copy_to(segment.slice()) as u32;
+        for chain in self.chains.get_mut(self.next..end).unwrap_or_default() {
+            let mut written = bytes.copy_to(chain.first.slice());
+            for segment in chain.rest_of(&self.rest) {
+                written += bytes.copy_to(segment.slice());
             }
+            chain.written = written as u32;
         }
         self.next = end;
     }
@@ -358,11 +370,17 @@ struct Parts<'f> {
 }
 
 impl Parts<'_> {
+    #[inline]
     fn copy_to(&mut self, to: GuestSlice<'_>) -> usize {
-        let header = if self.header.is_empty() { 0 } else { to.copy_from(self.header) };
+        let header = if self.header.is_empty() { 0 } else { self.copy_header(to) };
         let frame = to.skip(header).copy_from(self.frame);
-        self.header = self.header.get(header..).unwrap_or_default();
         self.frame = self.frame.get(frame..).unwrap_or_default();
         header + frame
+    }
+
+    fn copy_header(&mut self, to: GuestSlice<'_>) -> usize {
+        let header = to.copy_from(self.header);
+        self.header = self.header.get(header..).unwrap_or_default();
+        header
     }
 }

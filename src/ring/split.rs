@@ -84,7 +84,7 @@ pub(super) struct Heads {
 }
 
 /// The head's chain is in the pool. Later than every epoch.
-const HELD: u32 = u32::MAX;
+pub(super) const HELD: u32 = u32::MAX;
 
 impl Heads {
     fn new(size: u16) -> Self {

@@ -3,6 +3,7 @@
 use super::areas::Areas;
 use super::chain::{ChainFault, Popped, Walk};
 use super::lane::{Finder, Lane};
+use super::split::HELD;
 use super::{BATCH, Burst, Ledger, Pool, Ring, RingConfig, RingError, SplitRing, Want};
 use crate::mem::{GuestMemory, Header, Translator};
 use crate::spec::ring::{AVAIL_NO_INTERRUPT, MAX_SIZE, USED_NO_NOTIFY, crosses};
@@ -64,6 +65,34 @@ impl<'t> SplitTurn<'t> {
             self.ring.ledger.bad += 1;
             self.stage(popped.id, 0);
         }
+    }
+
+    /// Pops chains of one buffer each until `want` is met; stops at the first that is not one, or not large enough, which
+    /// it leaves. Returns how many, and their bytes.
+    fn pop_singles(&mut self, want: Want) -> (usize, usize) {
+        let SplitRing { heads, pool, min_chain, cursor, seen, .. } = &mut *self.ring;
+        let mut finder = Finder::new(&self.areas, self.memory.remembered(), heads.batch());
+        let mut popped = 0;
+        let mut bytes = 0;
+        let available = usize::from(seen.wrapping_sub(cursor.next_avail)).min(usize::from(self.fuel));
+        let avail = self.areas.avail_run(cursor.next_avail, available);
+        while popped < avail.len() && (popped < want.chains || bytes < want.bytes) {
+            let Some(id) = avail.load::<u16, 0>(popped) else { break };
+            let Some((at, buffer, epoch)) = finder.buffer(id) else { break };
+            if buffer.len() < *min_chain {
+                break;
+            }
+            *epoch = HELD;
+            bytes += pool.push_single(
+                Popped { id, position: cursor.next_avail.wrapping_add(popped as u16) },
+                at,
+                buffer,
+            );
+            popped += 1;
+        }
+        cursor.next_avail = cursor.next_avail.wrapping_add(popped as u16);
+        self.fuel -= popped as u16;
+        (popped, bytes)
     }
 
     /// Walks a chain into the pool.
@@ -161,19 +190,28 @@ impl Ring for SplitTurn<'_> {
         let mut left = self.size();
         self.fuel = FUEL;
         loop {
-            let enough = self.ring.pool.free() >= want.chains && bytes >= want.bytes;
+            let free = self.ring.pool.free();
+            if free >= want.chains && bytes >= want.bytes {
+                return Ok(true);
+            }
             let spent = left == 0 || self.fuel == 0;
-            if !enough && !spent && self.ring.cursor.next_avail == self.ring.seen {
+            if !spent && self.ring.cursor.next_avail == self.ring.seen {
                 self.look()?;
             }
-            if enough || spent || self.ring.cursor.next_avail == self.ring.seen {
-                return Ok(enough);
+            if spent || self.ring.cursor.next_avail == self.ring.seen {
+                return Ok(false);
             }
-            let before = self.ring.pool.free();
-            self.pop();
-            left -= 1;
-            if self.ring.pool.free() > before {
-                bytes += self.ring.pool.last_capacity();
+            let missing =
+                Want { chains: want.chains.saturating_sub(free), bytes: want.bytes.saturating_sub(bytes) };
+            let (popped, more) = self.pop_singles(missing);
+            left = left.saturating_sub(popped);
+            bytes += more;
+            if popped == 0 {
+                self.pop();
+                left -= 1;
+                if self.ring.pool.free() > free {
+                    bytes += self.ring.pool.last_capacity();
+                }
             }
         }
     }
