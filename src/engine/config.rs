@@ -28,7 +28,7 @@ pub enum WhenFull {
 pub struct Budget {
     /// Frames, and chains of the guest's that made no sense.
     pub frames: u32,
-    /// Bytes of frames; the frame that reaches the limit is the last.
+    /// Bytes of frames; up to 31 further ones may follow the frame that reaches the limit.
     pub bytes: u64,
 }
 

@@ -110,8 +110,8 @@ pub unsafe trait GuestMemory: Send + Sync {
         false
     }
 
-    /// Records that the device wrote `len` bytes from `at`, for a dirty log. Called after the write and before the
-    /// guest is told of it.
+    /// Records that the device wrote `len` bytes from `at`, for a dirty log. Called after the write, and
+    /// before the guest is told of it; for the word that tells it, right after.
     fn mark_written(&self, at: Gpa, len: u32) {
         let _ = (at, len);
     }

@@ -78,7 +78,6 @@ impl<'t> Areas<'t> {
         mut written: impl FnMut(Gpa, u32),
     ) {
         let RingConfig { used, size, .. } = *config;
-        written(used, word::HEADER as u32);
         let first = u32::from(from & (size - 1));
         let before_wrap = u32::from(count).min(u32::from(size) - first);
         let entry = USED_ENTRY as u32;

@@ -9,8 +9,8 @@
 #![allow(unsafe_code, reason = "fills the buffers that it has just found")]
 
 use super::areas::{Areas, AvailRun, UsedRun};
-use super::split::Batch;
-use super::{BATCH, Burst, Cursor};
+use super::split::{Batch, Heads};
+use super::{BATCH, Burst, BurstEnd, Cursor};
 use crate::mem::{Gpa, GuestBuf, GuestRun, GuestSlice, Header, Region};
 use crate::spec::ring::{DESC_LEN, DESC_WRITE};
 
@@ -31,14 +31,21 @@ struct Spot {
     head: u16,
 }
 
-/// The buffers of a burst. They are of use only in the call that found them.
+/// Room for the buffers of a burst. They are of use only in the call that found them.
 #[derive(Debug)]
 pub(super) struct Spots(Box<[Spot; BATCH]>);
 
-/// Where and how buffers are found.
+/// What the lane looks at.
+pub(super) struct Seen<'s, 't> {
+    pub(super) areas: &'s Areas<'t>,
+    /// Where buffers are expected: the region of the last one that was looked up.
+    pub(super) region: Region<'t>,
+    pub(super) heads: &'s mut Heads,
+}
+
+/// Finds the buffers of chains that are just one.
 pub(super) struct Finder<'f, 't> {
     table: GuestRun<'t, DESC_LEN>,
-    /// Where buffers are expected: the region of the last one that was looked up.
     region: Region<'t>,
     /// By head, when it was completed last.
     epochs: &'f mut [u32],
@@ -107,10 +114,39 @@ impl<'t> Lane<'t> {
         Some(written)
     }
 
+    /// Copies header and frame into the next buffer and stages it, frame after frame, until one is declined.
+    #[inline(always)]
+    pub(super) fn place_burst<'f, I, F>(
+        &mut self,
+        seen: Seen<'_, 't>,
+        spots: &mut Spots,
+        header: &Header,
+        frames: &mut I,
+    ) -> Burst<I::Item>
+    where
+        I: Iterator<Item = &'f F>,
+        F: AsRef<[u8]> + ?Sized + 'f,
+    {
+        let Seen { areas, region, heads } = seen;
+        let found = self.find(frames.size_hint().1.unwrap_or(BATCH), areas, region, heads, spots);
+        let mut found = Found { spots: spots.0.get(..found).unwrap_or_default(), filled: 0, heads };
+        let burst = self.fill(found.spots, header, frames);
+        found.filled = burst.frames;
+        burst
+    }
+
     /// Finds buffers for the next frames, at most `most`; stops at the first chain that is not one buffer. Returns how
     /// many it found.
-    #[inline(always)]
-    pub(super) fn find(&self, most: usize, mut finder: Finder<'_, 't>, spots: &mut Spots) -> usize {
+    #[inline(never)]
+    fn find(
+        &self,
+        most: usize,
+        areas: &Areas<'t>,
+        region: Region<'t>,
+        heads: &mut Heads,
+        spots: &mut Spots,
+    ) -> usize {
+        let mut finder = Finder::new(areas, region, heads.batch());
         let (now, avail) = (finder.now, self.avail.skip(self.placed));
         let most = most.min(avail.len()).min(spots.0.len());
         for step in 0..most {
@@ -124,30 +160,26 @@ impl<'t> Lane<'t> {
         most
     }
 
-    /// Fills the `found` buffers with frames, from the first on, and stages each as a used entry; stops at a frame that
-    /// does not fit its buffer.
+    /// Fills the buffers, which were found in this call, with frames, from the first on, and stages each as a used entry;
+    /// stops at a frame that does not fit its buffer.
     #[inline(always)]
-    pub(super) fn fill<'f, I, F>(
-        &mut self,
-        spots: &Spots,
-        found: usize,
-        header: &Header,
-        frames: &mut I,
-    ) -> Burst<I::Item>
+    fn fill<'f, I, F>(&mut self, spots: &[Spot], header: &Header, frames: &mut I) -> Burst<I::Item>
     where
         I: Iterator<Item = &'f F>,
         F: AsRef<[u8]> + ?Sized + 'f,
     {
         let header = *header;
         let used = self.used.skip(self.placed);
-        let spots = spots.0.get(..found).unwrap_or_default();
-        let mut burst = Burst::default();
+        let mut burst = Burst { frames: 0, written: 0, end: BurstEnd::Lane };
         for step in 0..spots.len().min(used.len()) {
-            let (Some(spot), Some(frame)) = (spots.get(step), frames.next()) else { break };
-            // SAFETY: it was found in the same call, over memory that the turn has borrowed.
+            let (Some(spot), Some(frame)) = (spots.get(step), frames.next()) else {
+                burst.end = BurstEnd::Frames;
+                break;
+            };
+            // SAFETY: `place_burst` has just found it, over memory that the turn has borrowed.
             let buffer = unsafe { spot.buffer.attach() };
             let Some(written) = buffer.copy_headed(&header, frame.as_ref()) else {
-                burst.declined = Some(frame);
+                burst.end = BurstEnd::Declined(frame);
                 break;
             };
             stage(&used, step, spot.head, written);
@@ -156,6 +188,22 @@ impl<'t> Lane<'t> {
         }
         self.placed += burst.frames;
         burst
+    }
+}
+
+/// The buffers found for a burst; those that were not filled are given back, even if the frames' iterator panics.
+struct Found<'s> {
+    spots: &'s [Spot],
+    filled: usize,
+    heads: &'s mut Heads,
+}
+
+impl Drop for Found<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        for spot in self.spots.get(self.filled..).unwrap_or_default() {
+            self.heads.release(spot.head);
+        }
     }
 }
 
@@ -169,13 +217,5 @@ fn stage(used: &UsedRun<'_>, index: usize, head: u16, written: usize) {
 impl Spots {
     pub(super) fn new() -> Self {
         Self(Box::new([Spot { buffer: GuestBuf::EMPTY, head: 0 }; BATCH]))
-    }
-
-    /// Gives back the buffers that were found and not filled.
-    #[cold]
-    pub(super) fn release(&self, filled: usize, found: usize, heads: &mut Batch<'_>) {
-        for spot in self.0.iter().take(found).skip(filled) {
-            heads.release(spot.head);
-        }
     }
 }

@@ -57,14 +57,19 @@ pub(crate) struct Burst<F> {
     pub(crate) frames: usize,
     /// Bytes written, headers included.
     pub(crate) written: usize,
-    /// The frame that ended it, unless the frames did or the lane.
-    pub(crate) declined: Option<F>,
+    /// What ended it.
+    pub(crate) end: BurstEnd<F>,
 }
 
-impl<F> Default for Burst<F> {
-    fn default() -> Self {
-        Self { frames: 0, written: 0, declined: None }
-    }
+/// What ended a burst.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BurstEnd<F> {
+    /// There are no more frames.
+    Frames,
+    /// The lane has no more chains that it may take.
+    Lane,
+    /// This frame does not fit.
+    Declined(F),
 }
 
 /// What was popped, used and given back since the ring began.
@@ -84,7 +89,7 @@ pub(crate) struct Ledger {
 
 /// A ring from the device's side, for the length of a turn.
 pub(crate) trait Ring {
-    /// Looks how many chains the driver has made available: once a batch.
+    /// Looks how many chains the driver has made available, unless a whole batch is known of already.
     ///
     /// # Errors
     /// When its index makes no sense.
@@ -113,6 +118,9 @@ pub(crate) trait Ring {
     /// # Errors
     /// When the ring makes no sense as a whole.
     fn reserve(&mut self, want: Want) -> Result<bool, RingError>;
+
+    /// Whether the driver had made more chains available than are popped, at the last look.
+    fn has_more(&self) -> bool;
 
     /// The popped chains.
     fn pool(&mut self) -> &mut Pool;

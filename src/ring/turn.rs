@@ -2,7 +2,7 @@
 
 use super::areas::Areas;
 use super::chain::{ChainFault, Popped, Walk};
-use super::lane::{Finder, Lane};
+use super::lane::{Finder, Lane, Seen};
 use super::split::HELD;
 use super::{BATCH, Burst, Ledger, Pool, Ring, RingConfig, RingError, SplitRing, Want};
 use crate::mem::{GuestMemory, Header, Translator};
@@ -39,19 +39,19 @@ impl<'t> SplitTurn<'t> {
         &self.ring.pool
     }
 
-    /// Finds buffers for the next frames of the lane.
-    #[inline(never)]
-    fn find(&mut self, most: usize) -> usize {
-        let SplitRing { heads, spots, .. } = &mut *self.ring;
-        let finder = Finder::new(&self.areas, self.memory.remembered(), heads.batch());
-        self.lane.find(most, finder, spots)
-    }
-
     /// Asks the driver not to kick: its chains are looked for anyway.
     fn disarm(&mut self) {
         self.ring.armed = false;
         if !self.ring.event_idx {
             self.areas.set_used_flags(USED_NO_NOTIFY);
+            self.log_used_header();
+        }
+    }
+
+    /// Records that the used ring's flags or index were written.
+    fn log_used_header(&self) {
+        if self.logged {
+            self.memory.mark_written(self.ring.config.used, 4);
         }
     }
 
@@ -132,12 +132,14 @@ impl Ring for SplitTurn<'_> {
     #[inline]
     fn look(&mut self) -> Result<(), RingError> {
         let ring = &mut *self.ring;
+        // What was seen stays true: a jump of the index shows, and a kick is asked for, once that is used up.
         if usize::from(ring.seen.wrapping_sub(ring.cursor.next_avail)) >= BATCH {
             return Ok(());
         }
         let index = self.areas.avail_index(Ordering::Acquire);
-        let jump = index.wrapping_sub(ring.cursor.next_used);
-        let popped = ring.cursor.next_avail.wrapping_sub(ring.cursor.next_used);
+        // A chain comes again only once the driver has seen it come back: staged entries do not count.
+        let jump = index.wrapping_sub(ring.published);
+        let popped = ring.cursor.next_avail.wrapping_sub(ring.published);
         if jump < popped || jump > ring.config.size {
             return Err(RingError::IndexJump { index, jump, size: ring.config.size });
         }
@@ -177,12 +179,9 @@ impl Ring for SplitTurn<'_> {
         I: Iterator<Item = &'f F>,
         F: AsRef<[u8]> + ?Sized + 'f,
     {
-        let found = self.find(frames.size_hint().1.unwrap_or(BATCH));
-        let burst = self.lane.fill(&self.ring.spots, found, header, frames);
-        if burst.frames < found {
-            self.ring.spots.release(burst.frames, found, &mut self.ring.heads.batch());
-        }
-        burst
+        let SplitRing { heads, spots, .. } = &mut *self.ring;
+        let seen = Seen { areas: &self.areas, region: self.memory.remembered(), heads };
+        self.lane.place_burst(seen, spots, header, frames)
     }
 
     fn reserve(&mut self, want: Want) -> Result<bool, RingError> {
@@ -214,6 +213,10 @@ impl Ring for SplitTurn<'_> {
                 }
             }
         }
+    }
+
+    fn has_more(&self) -> bool {
+        self.ring.seen != self.ring.cursor.next_avail
     }
 
     fn pool(&mut self) -> &mut Pool {
@@ -250,6 +253,7 @@ impl Ring for SplitTurn<'_> {
             ring.ledger.entries += u64::from(staged);
             ring.heads.published();
             self.areas.publish(ring.published);
+            self.log_used_header();
         }
         staged
     }
@@ -271,15 +275,15 @@ impl Ring for SplitTurn<'_> {
 
     fn arm(&mut self) -> bool {
         let next_avail = self.ring.cursor.next_avail;
-        if self.logged {
-            let RingConfig { used, size, .. } = self.ring.config;
-            self.memory.mark_written(used, 2);
-            self.memory.mark_written(Areas::avail_event_at(used, size), 2);
-        }
         if self.ring.event_idx {
             self.areas.set_avail_event(next_avail);
+            if self.logged {
+                let RingConfig { used, size, .. } = self.ring.config;
+                self.memory.mark_written(Areas::avail_event_at(used, size), 2);
+            }
         } else {
             self.areas.set_used_flags(0);
+            self.log_used_header();
         }
         self.ring.armed = true;
         fence(Ordering::SeqCst);

@@ -99,6 +99,9 @@ impl<'s, 't> Lent<'s, 't> {
     ///
     /// [`Placed::Dropped`] means that it never will fit: the source discards it.
     pub fn too_long(self) -> Placed {
+        if self.space.discard {
+            return self.space.dropped(DropReason::RingFull);
+        }
         let never = self.space.holds_whole_ring() || self.buffers(0).len() == MAX_LIST;
         if never { self.space.dropped(DropReason::TooLong) } else { self.space.refused() }
     }

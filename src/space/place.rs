@@ -2,7 +2,7 @@
 
 use super::{DropReason, Lent, Tally};
 use crate::mem::Header;
-use crate::ring::{Ring, RingError, SplitTurn, Want};
+use crate::ring::{BurstEnd, Ring, RingError, SplitTurn, Want};
 use crate::spec::{FrameMeta, HeaderRules, MIN_FRAME, NetHeader};
 
 /// The guest's room for frames in one [`recv`](crate::FrameSource::recv).
@@ -11,7 +11,7 @@ pub struct RxSpace<'t> {
     pub(super) rules: HeaderRules,
     /// The header of a plain frame in one buffer.
     plain: Header,
-    budget: Budget,
+    budget: Left,
     tally: Tally,
     /// Frames that may still be taken in this `recv`.
     pub(super) left: usize,
@@ -23,9 +23,9 @@ pub struct RxSpace<'t> {
     broken: Option<RingError>,
 }
 
-/// What bounds a turn beside the guest's buffers.
+/// What the turn may still take, beside what the guest has room for.
 #[derive(Clone, Copy, Debug)]
-struct Budget {
+struct Left {
     /// Frames that may still be taken, and chains that made no sense.
     frames: usize,
     /// Bytes of frames, of the whole turn, after which no further one is taken.
@@ -51,7 +51,7 @@ impl<'t> RxSpace<'t> {
             ring,
             rules,
             plain: Header::new(rules.plain().bytes(), rules.len(), MIN_FRAME),
-            budget: Budget { frames, bytes },
+            budget: Left { frames, bytes },
             tally: Tally::default(),
             left: 0,
             discard: false,
@@ -63,16 +63,21 @@ impl<'t> RxSpace<'t> {
 
     /// Opens the space for another `recv`, of at least one frame.
     ///
-    /// To `discard` frames stands for the room that the guest has not: while some is left that a smaller frame may fit,
-    /// only one is.
+    /// To `discard` frames stands for the room that the guest has not: none is discarded if the driver has posted more
+    /// meanwhile, and only one while there is room left that a smaller frame may fit.
     #[inline(always)]
     pub(crate) fn open(&mut self, discard: bool) -> Result<(), RingError> {
+        self.ring.look()?;
+        let posted = discard && self.ring.has_more();
+        if posted {
+            self.charge(1);
+        }
+        let discard = discard && !posted;
         self.left = match discard && self.ring.pool().free() > 0 {
             true => 1,
             false => self.budget.frames.max(1),
         };
         (self.discard, self.full, self.declined) = (discard, false, false);
-        self.ring.look()?;
         self.open_lane();
         Ok(())
     }
@@ -117,6 +122,9 @@ impl<'t> RxSpace<'t> {
     /// Enters frames that left their source.
     #[inline]
     fn took(&mut self, frames: usize) {
+        if frames == 0 {
+            return;
+        }
         self.tally.taken += frames as u64;
         self.charge(frames);
         let left = self.left.saturating_sub(frames);
@@ -158,7 +166,12 @@ impl<'t> RxSpace<'t> {
             let burst = self.ring.place_burst(&self.plain, &mut frames);
             self.tally.bytes += (burst.written - burst.frames * self.rules.len()) as u64;
             done += burst.frames;
-            let Some(next) = burst.declined.or_else(|| frames.next()) else { return done };
+            let next = match burst.end {
+                BurstEnd::Declined(frame) => Some(frame),
+                BurstEnd::Lane => frames.next(),
+                BurstEnd::Frames => None,
+            };
+            let Some(next) = next else { return done };
             if self.put_plain(next.as_ref()) == Placed::NoRoom {
                 return done;
             }

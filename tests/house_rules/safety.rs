@@ -13,6 +13,7 @@ const ISLANDS: &[(&str, &str)] = &[
     ("backends/*/src/sys.rs",  "calls into the operating system"),
     ("backends/*/src/sys/",    "calls into the operating system"),
     ("tests/loom/src/ram.rs",  "guest memory of the models"),
+    ("tests/dirty_log.rs",     "a memory that watches another"),
     ("tests/allocations.rs",   "counting allocator"),
     ("benches/",               "counting allocators and floors to measure against"),
 ];

@@ -1,0 +1,225 @@
+//! Corners of the contracts between engine, space and source: liars, panics, budgets, and a guest that keeps pace.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+use std::time::Instant;
+
+use anyhow::Result;
+use netrx::engine::{Budget, Stats, WhenFull};
+use netrx::mem::{GuestArray, Translator};
+use netrx::ring::SplitRing;
+use netrx::{
+    DropReason, Engine, EngineConfig, Features, FrameMeta, FrameSource, Placed, Received, RxSpace,
+    SourceError,
+};
+use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape};
+
+const FRAME: [u8; 60] = [7; 60];
+
+/// A source that is a closure.
+struct Script<F>(F);
+
+impl<F: FnMut(&mut RxSpace<'_>) -> Received + Send> FrameSource for Script<F> {
+    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        Ok((self.0)(space))
+    }
+
+    fn wait(&mut self, _until: Option<Instant>) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::noop().clone()
+    }
+}
+
+/// A closure as a source; the call tells the compiler which lifetimes it has.
+fn script<F: FnMut(&mut RxSpace<'_>) -> Received + Send>(play: F) -> Script<F> {
+    Script(play)
+}
+
+struct Scene {
+    memory: MockMemory,
+    driver: FakeDriver,
+    engine: Engine<MockMemory, MockIrq>,
+}
+
+impl Scene {
+    fn new(size: u16, config: EngineConfig) -> Result<Self> {
+        let memory = MockMemory::heap(&[16 << 20]);
+        let driver =
+            FakeDriver::new(&memory, DriverConfig::new(size, Features::VERSION_1, Shape::single(200)))?;
+        let ring = SplitRing::new(driver.ring_config(), driver.features(), &memory)?;
+        let engine = Engine::new(ring, memory.clone(), MockIrq::new().0, driver.features(), config);
+        Ok(Self { memory, driver, engine })
+    }
+
+    fn play(&mut self, play: impl FnMut(&mut RxSpace<'_>) -> Received + Send) -> Result<Stats> {
+        let _ = self.engine.poll(&mut script(play), Instant::now())?;
+        Ok(self.engine.counters().snapshot())
+    }
+}
+
+#[test]
+fn an_iterator_that_panics_leaves_no_head_taken() -> Result<()> {
+    let mut scene = Scene::new(8, EngineConfig::default())?;
+    scene.driver.post(8);
+    let bomb = catch_unwind(AssertUnwindSafe(|| {
+        scene.play(|space| {
+            let frames = (0..8).inspect(|at| assert_ne!(*at, 2, "a bomb")).map(|_| &FRAME);
+            let _ = space.put_burst(frames);
+            Received::Empty
+        })
+    }));
+    assert!(bomb.is_err());
+    let stats = scene.play(|space| {
+        assert_eq!(space.put_burst([&FRAME; 8]), 8);
+        Received::Empty
+    })?;
+    assert_eq!((stats.chains_bad, stats.frames_delivered), (0, 8), "{stats:?}");
+    Ok(())
+}
+
+/// Yields so many frames, and says of them what it likes.
+struct Liar(usize, (usize, Option<usize>));
+
+impl Iterator for Liar {
+    type Item = &'static [u8; 60];
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0 = self.0.checked_sub(1)?;
+        Some(&FRAME)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.1
+    }
+}
+
+#[test]
+fn an_iterator_that_lies_about_its_length_loses_nothing() -> Result<()> {
+    for hint in [(0, None), (0, Some(0)), (usize::MAX, Some(usize::MAX)), (3, Some(2))] {
+        let mut scene = Scene::new(16, EngineConfig::default())?;
+        scene.driver.post(16);
+        let stats = scene.play(|space| {
+            assert_eq!(space.put_burst(Liar(5, hint)), 5);
+            assert_eq!(space.put_burst(Liar(11, hint)), 11);
+            Received::Empty
+        })?;
+        assert_eq!((stats.chains_bad, stats.frames_delivered), (0, 16), "{hint:?} {stats:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_iterator_is_not_asked_again_after_its_end() -> Result<()> {
+    let mut scene = Scene::new(64, EngineConfig::default())?;
+    scene.driver.post(64);
+    scene.play(|space| {
+        let mut calls = 0;
+        let frames = std::iter::from_fn(|| {
+            calls += 1;
+            assert!(calls <= 4, "asked again after its end");
+            (calls < 4).then_some(&FRAME)
+        });
+        assert_eq!(space.put_burst(frames), 3);
+        Received::Empty
+    })?;
+    Ok(())
+}
+
+#[test]
+fn a_guest_that_keeps_pace_cannot_have_more_than_a_ring_staged() -> Result<()> {
+    let size = 32768_u16;
+    let mut scene = Scene::new(size, EngineConfig::default())?;
+    let (memory, ring) = (scene.memory.clone(), scene.driver.ring_config());
+    let mut round = 0_u16;
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        scene.play(|space| {
+            for _ in 0..4 {
+                // A whole ring of heads outside of the table, but for the last, made available while none has come back.
+                let mut translator = Translator::new(&memory);
+                let Ok(avail) = GuestArray::<u16>::new(&mut translator, ring.avail, 2 + usize::from(size))
+                else {
+                    return Received::Closed;
+                };
+                (0..usize::from(size)).for_each(|slot| avail.store(2 + slot, u16::MAX, Ordering::SeqCst));
+                avail.store(1 + usize::from(size), round, Ordering::SeqCst);
+                round += 1;
+                avail.store(1, round.wrapping_mul(size), Ordering::SeqCst);
+                if space.put(&FRAME, FrameMeta::PLAIN) == Placed::NoRoom {
+                    return Received::More;
+                }
+            }
+            Received::Empty
+        })
+    }));
+    let stats = scene.engine.counters().snapshot();
+    assert!(matches!(outcome, Ok(Err(_))), "the ring is broken: {outcome:?} {stats:?}");
+    assert!(stats.chains_bad <= u64::from(size) && stats.chains_used <= 1, "{stats:?}");
+    Ok(())
+}
+
+#[test]
+fn a_budget_of_no_bytes_lets_one_frame_pass() -> Result<()> {
+    for lends in [false, true] {
+        let budget = Budget { frames: 1, bytes: 0 };
+        let mut scene = Scene::new(8, EngineConfig { budget, ..EngineConfig::default() })?;
+        scene.driver.post(8);
+        let stats = scene.play(|space| {
+            if lends && let Some(mut lent) = space.lend(100, 1) {
+                lent.copy_in(0, &FRAME);
+                let _ = lent.fill(FRAME.len(), FrameMeta::PLAIN);
+            } else if !lends {
+                let _ = space.put(&FRAME, FrameMeta::PLAIN);
+            }
+            Received::More
+        })?;
+        assert_eq!(stats.frames_delivered, 1, "lends: {lends}");
+    }
+    Ok(())
+}
+
+fn dropping() -> EngineConfig {
+    EngineConfig { when_full: WhenFull::DropNewest, ..EngineConfig::default() }
+}
+
+#[test]
+fn a_frame_too_long_while_discarding_is_dropped() -> Result<()> {
+    let mut scene = Scene::new(8, dropping())?;
+    let mut calls = 0;
+    let stats = scene.play(|space| {
+        calls += 1;
+        assert!(calls < 10_000, "the turn never ends");
+        if let Some(lent) = space.lend(100, 1) {
+            let _ = lent.too_long();
+        }
+        Received::More
+    })?;
+    assert!(stats.dropped(DropReason::RingFull) > 0 && stats.is_balanced());
+    Ok(())
+}
+
+#[test]
+fn nothing_is_discarded_once_the_guest_has_posted_more() -> Result<()> {
+    let mut scene = Scene::new(256, dropping())?;
+    scene.driver.post(1);
+    let mut left = 200;
+    let driver = &mut scene.driver;
+    let source = |space: &mut RxSpace<'_>| {
+        while left > 0 {
+            if space.put(&FRAME, FrameMeta::PLAIN) == Placed::NoRoom {
+                // The guest posts just before the next look.
+                driver.post(255);
+                return Received::More;
+            }
+            left -= 1;
+        }
+        Received::Empty
+    };
+    let _ = scene.engine.poll(&mut script(source), Instant::now())?;
+    let stats = scene.engine.counters().snapshot();
+    assert_eq!((stats.frames_dropped(), stats.frames_delivered), (0, 200));
+    Ok(())
+}
