@@ -55,7 +55,8 @@ pub struct Engine<M, I> {
 pub enum Progress {
     /// The budget is spent: poll again, perhaps after others had their turn.
     More,
-    /// The source is empty: poll again when it is ready. All interrupts that are due were raised.
+    /// The source is empty: poll again when it is ready, and at [`Engine::held_until`] if an interrupt is held back. All that
+    /// are due were raised.
     Idle,
     /// The guest has no room, and was asked for a kick: poll again after it. All due interrupts were raised.
     Starved,
@@ -108,6 +109,14 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         self.ring.cursor()
+    }
+
+    /// Until when an interrupt is held back although the source is empty, if one is: poll again then at the latest.
+    ///
+    /// Never, unless [`Moderation::gather`] allows it.
+    #[must_use]
+    pub fn held_until(&self) -> Option<Instant> {
+        self.moderator.held_until()
     }
 
     /// Takes one turn: moves frames from `source` to the guest, for as long as the budget allows.

@@ -1,29 +1,49 @@
 //! When to interrupt the guest under load: a pure function of counts and time.
+//!
+//! ```text
+//! source: more frames ready -> held until `max_frames` or `max_delay`
+//!         empty             -> at once; under load, not before the window since the last interrupt has passed
+//!         the guest is full, or nothing more will come -> at once
+//! ```
+//!
+//! The window is what adapts. It is nothing while frames are few, so that a lone frame never waits; it doubles with each
+//! interrupt while frames come so fast that holding one back gathers many, up to the bound that the consumer set; and it is
+//! nothing again as soon as they do not.
 
 use std::time::{Duration, Instant};
 
 /// How interrupts are held back under load.
 ///
-/// Batching comes from load, never from waiting: an empty source, a full ring and the end of the source interrupt at
-/// once. Only while the source has more frames ready are interrupts held back, until one of the two limits is reached.
+/// Batching comes from load, not from waiting: a lone frame interrupts at once, and so do a full ring and the end of the
+/// source. While the source has more frames ready, interrupts are held back until one of two limits is reached; while
+/// it runs empty again and again under load, for no longer than [`gather`](Self::gather).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moderation {
-    /// Interrupt after at most this many frames.
+    /// While more frames are ready, interrupt after at most this many.
     pub max_frames: u32,
-    /// Interrupt at most this long after the first frame that the guest was not told of.
+    /// While more frames are ready, interrupt at most this long after the first frame that the guest was not told of.
     pub max_delay: Duration,
+    /// Under load, interrupts may come this far apart even though the source is empty in between: the latency that a frame
+    /// may be given for fewer interrupts. Zero holds nothing back for want of frames.
+    pub gather: Duration,
 }
 
 impl Default for Moderation {
-    /// 64 frames or 100 microseconds.
+    /// 64 frames or 100 microseconds; nothing is held back for want of frames.
     fn default() -> Self {
-        Self { max_frames: 64, max_delay: Duration::from_micros(100) }
+        Self { max_frames: 64, max_delay: Duration::from_micros(100), gather: Duration::ZERO }
     }
 }
 
 impl Moderation {
     /// Holds nothing back: an interrupt for each batch.
-    pub const NONE: Self = Self { max_frames: 1, max_delay: Duration::ZERO };
+    pub const NONE: Self = Self { max_frames: 1, max_delay: Duration::ZERO, gather: Duration::ZERO };
+
+    /// Adapts to the load within `latency`, which is the longest that a frame's interrupt may be held back.
+    #[must_use]
+    pub const fn adaptive(latency: Duration) -> Self {
+        Self { max_frames: 64, max_delay: latency, gather: latency }
+    }
 }
 
 /// What is owed to the guest.
@@ -33,20 +53,23 @@ pub(super) struct Moderator {
     owed: u32,
     since: Option<Instant>,
     forced: bool,
+    window: Window,
 }
 
-/// Whether the source has more frames ready.
+/// What may be expected of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Load {
-    /// More are ready: interrupts may be held back.
+    /// More frames are ready.
     Busy,
-    /// The worker is about to sleep: nothing may be held back.
+    /// None is, and the worker is about to sleep.
     Quiet,
+    /// None can come before the guest was told: it has no room, or the source is at its end.
+    Over,
 }
 
 impl Moderator {
     pub(super) fn new(limits: Moderation) -> Self {
-        Self { limits, owed: 0, since: None, forced: false }
+        Self { limits, owed: 0, since: None, forced: false, window: Window::default() }
     }
 
     /// The guest has been shown `entries` more, at `now`.
@@ -75,63 +98,87 @@ impl Moderator {
             return true;
         }
         let Some(since) = self.since else { return false };
-        load == Load::Quiet
-            || self.owed >= self.limits.max_frames
-            || now.saturating_duration_since(since) >= self.limits.max_delay
+        match load {
+            Load::Over => true,
+            Load::Quiet => !self.window.holds(now),
+            Load::Busy => {
+                let limit = self.owed >= self.limits.max_frames
+                    || now.saturating_duration_since(since) >= self.limits.max_delay;
+                limit && !self.window.holds(now)
+            }
+        }
     }
 
-    /// The guest was interrupted, or did not want to be.
+    /// Until when an interrupt is held back for want of frames, if one is.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.since.and(self.window.end())
+    }
+
+    /// The guest did not want to be interrupted.
     #[inline]
-    pub(super) fn settled(&mut self) {
+    pub(super) fn suppressed(&mut self) {
+        self.window.frames = self.window.frames.saturating_add(self.owed);
+        self.settle();
+    }
+
+    /// The guest was interrupted, at `now`.
+    #[inline]
+    pub(super) fn raised(&mut self, now: Instant) {
+        if !self.limits.gather.is_zero() {
+            self.window.raised(self.owed, self.limits.gather, now);
+        }
+        self.settle();
+    }
+
+    fn settle(&mut self) {
         (self.owed, self.since, self.forced) = (0, None, false);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    //! Made-up time against the rules above.
+/// How far apart interrupts are to come, at present.
+#[derive(Debug, Default)]
+struct Window {
+    len: Duration,
+    /// When the guest was last interrupted.
+    last: Option<Instant>,
+    /// Frames since then that the guest took without an interrupt.
+    frames: u32,
+}
 
-    use super::*;
+/// Fewer frames than this within the bound are not worth holding an interrupt back.
+const WORTH: u128 = 8;
+/// The window's first step, as a part of the bound.
+const FIRST: u32 = 8;
 
-    fn after(micros: u64, start: Instant) -> Instant {
-        start + Duration::from_micros(micros)
+impl Window {
+    #[inline]
+    fn holds(&self, now: Instant) -> bool {
+        !self.len.is_zero() && self.end().is_some_and(|end| now < end)
     }
 
-    #[test]
-    fn nothing_owed_is_never_due() {
-        let now = Instant::now();
-        let moderator = Moderator::new(Moderation::NONE);
-        assert!(!moderator.is_due(Load::Quiet, now));
-        assert!(!moderator.is_due(Load::Busy, after(1_000_000, now)));
+    fn end(&self) -> Option<Instant> {
+        self.last.filter(|_| !self.len.is_zero())?.checked_add(self.len)
     }
 
-    #[test]
-    fn a_lone_frame_is_due_at_once() {
-        let now = Instant::now();
-        let mut moderator = Moderator::new(Moderation::default());
-        moderator.published(1, now);
-        assert!(moderator.is_due(Load::Quiet, now));
+    /// The guest was interrupted for `owed` frames.
+    fn raised(&mut self, owed: u32, bound: Duration, now: Instant) {
+        let frames = std::mem::take(&mut self.frames).saturating_add(owed);
+        let last = self.last.replace(now);
+        let gap = last.map_or(Duration::MAX, |last| now.saturating_duration_since(last));
+        self.len = self.next(frames, gap, bound);
     }
 
-    #[test]
-    fn load_holds_back_until_either_limit() {
-        let start = Instant::now();
-        let limits = Moderation { max_frames: 10, max_delay: Duration::from_micros(50) };
-        let mut moderator = Moderator::new(limits);
-        moderator.published(9, start);
-        assert!(!moderator.is_due(Load::Busy, after(49, start)));
-        assert!(moderator.is_due(Load::Busy, after(50, start)), "the delay counts from the first frame");
-        moderator.published(1, after(10, start));
-        assert!(moderator.is_due(Load::Busy, after(10, start)), "ten frames are owed");
-        moderator.settled();
-        assert!(!moderator.is_due(Load::Quiet, after(60, start)));
-    }
-
-    #[test]
-    fn a_forced_interrupt_needs_no_frame() {
-        let now = Instant::now();
-        let mut moderator = Moderator::new(Moderation::default());
-        moderator.force();
-        assert!(moderator.is_due(Load::Busy, now));
+    /// The window after `frames` have come within `gap`.
+    fn next(&self, frames: u32, gap: Duration, bound: Duration) -> Duration {
+        let would_gather = bound.as_nanos().saturating_mul(u128::from(frames)) / gap.as_nanos().max(1);
+        if would_gather < WORTH {
+            return Duration::ZERO;
+        }
+        self.len.saturating_mul(2).clamp(bound / FIRST, bound)
     }
 }
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;

@@ -39,8 +39,11 @@ impl<I: IrqLine> Turn<'_, I> {
                 return Err(error.into());
             }
             let full = self.space.is_full();
-            let busy = !full && matches!(outcome, Ok(Received::More));
-            let notified = self.notify(if busy { Load::Busy } else { Load::Quiet });
+            let notified = self.notify(match outcome {
+                Ok(Received::More) if !full => Load::Busy,
+                Ok(Received::Empty) if !full => Load::Quiet,
+                _ => Load::Over,
+            });
             // A line that fails as well stays in debt, and is counted; the source's error is the one to tell.
             let received = outcome?;
             notified?;
@@ -89,7 +92,7 @@ impl<I: IrqLine> Turn<'_, I> {
         let wanted = self.space.ring.wants_interrupt();
         if !wanted && !self.moderator.is_forced() {
             self.counters.irq_suppressed();
-            self.moderator.settled();
+            self.moderator.suppressed();
             return Ok(());
         }
         // Owed until it is raised, whether the line fails or panics.
@@ -97,7 +100,7 @@ impl<I: IrqLine> Turn<'_, I> {
         match self.irq.raise() {
             Ok(()) => {
                 self.counters.irq_raised();
-                self.moderator.settled();
+                self.moderator.raised(self.now);
                 Ok(())
             }
             Err(error) => {
@@ -142,6 +145,6 @@ impl<I: IrqLine> Turn<'_, I> {
         self.space.ring.stage_filled();
         self.space.ring.give_back();
         self.publish();
-        let _ = self.notify(Load::Quiet);
+        let _ = self.notify(Load::Over);
     }
 }

@@ -93,7 +93,7 @@ impl<M: GuestMemory, I: IrqLine> Job<M, I> {
         while !self.bell.is_stopped() {
             let waited = match self.engine.poll(&mut *self.source, Instant::now()) {
                 Ok(Progress::More) => Ok(()),
-                Ok(Progress::Idle) => self.source.wait(None),
+                Ok(Progress::Idle) => self.source.wait(self.engine.held_until()),
                 Ok(Progress::Starved) => {
                     self.bell.sleep();
                     Ok(())

@@ -34,7 +34,11 @@ fn under_load(set: &Set) -> Verdict {
     let (irq, probe) = MockIrq::new();
     let config = EngineConfig {
         when_full: WhenFull::Wait,
-        moderation: Moderation { max_frames: 256, max_delay: Duration::from_secs(1) },
+        moderation: Moderation {
+            max_frames: 256,
+            max_delay: Duration::from_secs(1),
+            ..Moderation::default()
+        },
         budget: Budget { frames: 10, bytes: u64::MAX },
     };
     let mut engine = Engine::new(ring, memory, irq, driver.features(), config);

@@ -1,4 +1,4 @@
-//! Interrupts held back for longer than the index can count.
+//! Interrupts held back: for longer than the index can count, and for want of frames.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ fn a_sleeper_is_woken_after(turns: usize, budget: u32, features: Features) -> Te
     let ring = SplitRing::new(driver.ring_config(), features, &memory)?;
     let config = EngineConfig {
         when_full: WhenFull::Wait,
-        moderation: Moderation { max_frames: u32::MAX, max_delay: Duration::MAX },
+        moderation: Moderation { max_frames: u32::MAX, max_delay: Duration::MAX, ..Moderation::default() },
         budget: Budget { frames: budget, bytes: u64::MAX },
     };
     let (irq, probe) = MockIrq::new();
@@ -55,5 +55,36 @@ fn the_index_comes_back_to_where_it_was_decided() -> Tested {
     for features in [Features::NONE, Features::EVENT_IDX] {
         a_sleeper_is_woken_after(3449, 19, features)?;
     }
+    Ok(())
+}
+
+/// Under load an interrupt may be held back although the source is empty; then the engine says until when, and raises it.
+#[test]
+fn what_is_held_back_for_want_of_frames_falls_due() -> Tested {
+    let memory = MockMemory::heap(&[1 << 18]);
+    let mut driver = FakeDriver::new(&memory, DriverConfig::new(64, Features::NONE, Shape::single(64)))?;
+    let ring = SplitRing::new(driver.ring_config(), Features::NONE, &memory)?;
+    let latency = Duration::from_millis(1);
+    let config = EngineConfig { moderation: Moderation::adaptive(latency), ..EngineConfig::default() };
+    let (irq, probe) = MockIrq::new();
+    let mut engine = Engine::new(ring, memory, irq, Features::NONE, config);
+    let (mut source, script) = ScriptedSource::new();
+    let mut now = Instant::now();
+
+    driver.post(64);
+    let mut held = None;
+    for frame in 1..=20 {
+        script.frame([frame; 50]);
+        now += Duration::from_micros(1);
+        assert_eq!(engine.poll(&mut source, now)?, Progress::Idle);
+        held = engine.held_until();
+    }
+    let (before, until) = (probe.raised(), held.ok_or("twenty frames in twenty microseconds are no load")?);
+    assert!(before < 20 && until > now && until <= now + latency, "{before} interrupts");
+    assert_eq!(engine.poll(&mut source, until - Duration::from_nanos(1))?, Progress::Idle);
+    assert_eq!(probe.raised(), before, "a moment early");
+    assert_eq!(engine.poll(&mut source, until)?, Progress::Idle);
+    assert_eq!((probe.raised(), engine.held_until()), (before + 1, None));
+    assert_eq!(driver.drain_frames()?.len(), 20);
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use netrx::Features;
+use netrx::engine::Moderation;
+use netrx::{EngineConfig, Features, RxConfig};
 
 use super::{Rig, Tested, eventually};
 
@@ -64,5 +65,23 @@ fn a_worker_with_a_full_source_and_a_full_ring_does_not_wake() -> Tested {
         rig.slot.kick();
     }
     assert_eq!(rig.frames(8)?.len(), 8);
+    Ok(())
+}
+
+/// The worker wakes of itself for an interrupt that it holds back.
+#[test]
+fn what_is_held_back_is_raised_though_nothing_more_comes() -> Tested {
+    let mut rig = Rig::new(Features::VERSION_1)?;
+    let engine =
+        EngineConfig { moderation: Moderation::adaptive(Duration::from_millis(50)), ..Default::default() };
+    rig.slot.driver_ok(RxConfig { engine, ..rig.config() })?;
+    for frame in 0..40 {
+        let before = rig.probe.raised();
+        rig.pass(&[frame; 60])?;
+        rig.driver.post(1);
+        // At once or later, whichever it is: each frame is followed by an interrupt of its own here.
+        eventually("an interrupt follows the frame", || rig.probe.raised() > before);
+    }
+    rig.stop()?;
     Ok(())
 }
