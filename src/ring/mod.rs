@@ -89,7 +89,7 @@ pub(crate) struct Ledger {
 
 /// A ring from the device's side, for the length of a turn.
 pub(crate) trait Ring {
-    /// Looks how many chains the driver has made available, unless a whole batch is known of already.
+    /// Looks how many chains the driver has made available: once a batch.
     ///
     /// # Errors
     /// When its index makes no sense.

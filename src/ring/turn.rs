@@ -132,10 +132,6 @@ impl Ring for SplitTurn<'_> {
     #[inline]
     fn look(&mut self) -> Result<(), RingError> {
         let ring = &mut *self.ring;
-        // What was seen stays true: a jump of the index shows, and a kick is asked for, once that is used up.
-        if usize::from(ring.seen.wrapping_sub(ring.cursor.next_avail)) >= BATCH {
-            return Ok(());
-        }
         let index = self.areas.avail_index(Ordering::Acquire);
         // A chain comes again only once the driver has seen it come back: staged entries do not count.
         let jump = index.wrapping_sub(ring.published);
