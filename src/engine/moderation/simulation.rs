@@ -1,9 +1,9 @@
 //! What adapting buys: interrupts a frame and added latency, by offered load and flows: the table in `simulation.txt`.
 //!
 //! A made-up guest wants every interrupt. Each flow sends trains of frames, back to back, so that all flows together
-//! offer the load. Beside ours stand the predecessor's two ways, as it has published them: a fixed gathering of
-//! 200 us, waited for anew after each frame, up to 256 frames; and a window of 100 to 800 us that doubles after
-//! a gathering of 12 frames or more and halves after fewer.
+//! offer the load. Beside ours stand the predecessor's two ways: a fixed gathering of 200 us, waited for anew after each
+//! frame, up to 256 frames; and a window of 100 to 800 us that grows after a gathering of 12 frames or more. The
+//! numbers are the ones it has published; that its window doubles and halves, from 200 us on, is our assumption.
 
 use std::fmt::Write as _;
 
