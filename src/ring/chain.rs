@@ -27,6 +27,9 @@ pub enum ChainFault {
     /// A buffer is for the device to read; a receive queue has only buffers to write.
     #[error("a buffer is not writable by the device")]
     ReadOnly,
+    /// A buffer is for the device to write; a transmit queue has only buffers to read.
+    #[error("a buffer is not readable by the device")]
+    WriteOnly,
     /// An indirect table without the feature, within another, with a successor, or of a senseless length.
     #[error("an indirect table is not allowed here, or its length makes no sense")]
     Indirect,
@@ -67,6 +70,26 @@ pub(crate) struct Popped {
     pub(crate) position: u16,
 }
 
+/// What the device does with the buffers of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// It writes frames into them: a receive queue.
+    Write,
+    /// It reads frames out of them: a transmit queue.
+    Read,
+}
+
+impl Access {
+    /// Whether a buffer allows it.
+    fn check(self, buffer: &Descriptor) -> Result<(), ChainFault> {
+        match (self, buffer.has(DESC_WRITE)) {
+            (Self::Write, true) | (Self::Read, false) => Ok(()),
+            (Self::Write, false) => Err(ChainFault::ReadOnly),
+            (Self::Read, true) => Err(ChainFault::WriteOnly),
+        }
+    }
+}
+
 /// What a walk needs, and what a chain must keep to.
 pub(super) struct Walk<'w, 't, M: ?Sized> {
     pub(super) areas: &'w Areas<'t>,
@@ -74,6 +97,7 @@ pub(super) struct Walk<'w, 't, M: ?Sized> {
     pub(super) size: u16,
     /// Whether indirect tables are allowed.
     pub(super) indirect: bool,
+    pub(super) access: Access,
     /// The shortest chain that is of use, in bytes.
     pub(super) min_chain: usize,
     /// How many descriptors may still be looked at; a chain that was begun is walked to its end all the same.
@@ -94,9 +118,7 @@ impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
             }
             steps.count()?;
             *self.fuel = self.fuel.saturating_sub(1);
-            if !descriptor.has(DESC_WRITE) {
-                return Err(ChainFault::ReadOnly);
-            }
+            self.access.check(&descriptor)?;
             add_runs(&descriptor, self.memory, |at, run| chain.add(at, run))?;
             if !descriptor.has(DESC_NEXT) {
                 break;

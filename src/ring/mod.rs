@@ -16,11 +16,13 @@ mod config;
 mod lane;
 mod pool;
 mod split;
+mod transmit;
 mod turn;
 
 pub use chain::ChainFault;
 pub use config::{ConfigError, RingConfig};
 pub use split::SplitRing;
+pub use transmit::{TxFrame, TxReader, TxStats, TxTurn};
 
 pub(crate) use pool::{MAX_LIST, Pool, Slot};
 pub(crate) use turn::SplitTurn;

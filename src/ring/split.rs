@@ -1,6 +1,7 @@
 //! The split ring's own state: all that lasts from turn to turn (section 2.7).
 
 use super::areas::Areas;
+use super::chain::Access;
 use super::lane::Spots;
 use super::{ConfigError, Cursor, Ledger, Pool, RingConfig, RingError, SplitTurn};
 use crate::mem::{GuestMemory, Translator};
@@ -12,6 +13,7 @@ pub struct SplitRing {
     pub(super) config: RingConfig,
     pub(super) event_idx: bool,
     pub(super) indirect: bool,
+    pub(super) access: Access,
     /// The shortest chain that is of use, in bytes.
     pub(super) min_chain: usize,
     pub(super) cursor: Cursor,
@@ -47,6 +49,7 @@ impl SplitRing {
             config,
             event_idx: features.has(Features::EVENT_IDX),
             indirect: features.has(Features::INDIRECT_DESC),
+            access: Access::Write,
             min_chain: rules.len() + if rules.mergeable() { 0 } else { MIN_FRAME },
             cursor: config.start,
             seen: config.start.next_avail,
@@ -58,6 +61,16 @@ impl SplitRing {
             spots: Spots::new(),
             ledger: Ledger::default(),
         })
+    }
+
+    /// The same for a transmit queue, whose chains are read, and need hold no more than a header.
+    pub(super) fn for_reading<M: GuestMemory>(
+        config: RingConfig,
+        features: Features,
+        memory: &M,
+    ) -> Result<Self, ConfigError> {
+        let min_chain = HeaderRules::new(features).len();
+        Ok(Self { access: Access::Read, min_chain, ..Self::new(config, features, memory)? })
     }
 
     /// Where the ring stands.

@@ -1,7 +1,7 @@
 //! The split ring at work, for the length of a turn.
 
 use super::areas::Areas;
-use super::chain::{ChainFault, Popped, Walk};
+use super::chain::{Access, ChainFault, Popped, Walk};
 use super::lane::{Finder, Lane, Seen};
 use super::split::HELD;
 use super::{BATCH, Burst, Ledger, Pool, Ring, RingConfig, RingError, SplitRing, Want};
@@ -107,6 +107,7 @@ impl<'t> SplitTurn<'t> {
             memory: &mut self.memory,
             size: ring.config.size,
             indirect: ring.indirect,
+            access: ring.access,
             min_chain: ring.min_chain,
             fuel: &mut self.fuel,
         };
@@ -198,7 +199,10 @@ impl Ring for SplitTurn<'_> {
             }
             let missing =
                 Want { chains: want.chains.saturating_sub(free), bytes: want.bytes.saturating_sub(bytes) };
-            let (popped, more) = self.pop_singles(missing);
+            let (popped, more) = match self.ring.access {
+                Access::Write => self.pop_singles(missing),
+                Access::Read => (0, 0),
+            };
             left = left.saturating_sub(popped);
             bytes += more;
             if popped == 0 {
