@@ -24,6 +24,23 @@ impl<I: IrqLine + ?Sized> IrqLine for Box<I> {
     }
 }
 
+/// A level-triggered line, which the guest sees high for as long as it is.
+///
+/// Whoever keeps the status register behind it decides when it is high; the line does what it is told.
+///
+/// * **Ordering**: calls are never concurrent, and in the order of the changes.
+/// * **Threads**: called from the worker's thread when it raises, and from the vCPU's that acknowledges.
+/// * **Blocking**: it may take a system call; it must not wait for the guest nor call the device.
+/// * **Errors**: a line that could not be raised is tried again as [`IrqLine::raise`] is. One that could not be lowered is not:
+///   only a broken line may refuse that.
+pub trait LevelLine: Send + 'static {
+    /// Sets the line's level.
+    ///
+    /// # Errors
+    /// When the line is as it was before.
+    fn set(&mut self, high: bool) -> Result<(), IrqError>;
+}
+
 /// Why an interrupt was not raised.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -35,6 +35,13 @@
 //! 4. [`stop`](RxWorkerSlot::stop) joins it; from then on nothing writes to the guest.
 //!    [`reset`](RxWorkerSlot::reset) does the same and keeps the parts for the next `driver_ok`.
 //!
+//! A guest that finds its card on virtio-mmio does the second and the last of these itself: a [`MmioDevice`] is the
+//! registers in front of a slot.
+//!
+//! ```text
+//! vCPU exits --read, write--> MmioDevice --DRIVER_OK--> slot and TxReader --0 to Status--> parts
+//! ```
+//!
 //! Whoever has an event loop of its own drives an [`Engine`] directly: [`poll`](Engine::poll) is bounded, never blocks
 //! and is told the time.
 //!
@@ -48,6 +55,7 @@
 //! | [`source`], [`irq`], [`hypervisor`] | one boundary trait each | `space`, `mem` |
 //! | [`engine`] | the turn, moderation, counters | all of the above |
 //! | [`worker`] | the slot and its thread | `engine` |
+//! | [`mmio`] | the card's registers, its interrupts, the transmit queue's reader handed out | `worker` and below |
 //!
 //! Backends are crates of their own (`netrx-channel`, `netrx-socketpair`, `netrx-pcap`, `netrx-mock`), and core knows
 //! none of them.
@@ -56,6 +64,7 @@ pub mod engine;
 pub mod hypervisor;
 pub mod irq;
 pub mod mem;
+pub mod mmio;
 #[cfg(feature = "mockall")]
 pub mod mocks;
 pub mod ring;
@@ -67,8 +76,9 @@ pub mod worker;
 
 pub use engine::{Engine, EngineConfig, EngineError, Progress};
 pub use hypervisor::{Hypervisor, HypervisorError, IrqId};
-pub use irq::{IrqError, IrqLine};
+pub use irq::{IrqError, IrqLine, LevelLine};
 pub use mem::{Gpa, GuestMemory};
+pub use mmio::{MmioDevice, NetConfig};
 pub use source::{FrameSource, Received, SourceError};
 pub use space::{DropReason, Placed, RxSpace};
 pub use spec::{Features, FrameMeta};

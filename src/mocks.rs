@@ -21,7 +21,7 @@ use std::time::Instant;
 use mockall::mock;
 
 use crate::hypervisor::{Hypervisor, HypervisorError, IrqId};
-use crate::irq::{IrqError, IrqLine};
+use crate::irq::{IrqError, IrqLine, LevelLine};
 use crate::mem::{Gpa, GuestMemory, Region};
 use crate::source::{FrameSource, Received, SourceError};
 use crate::space::RxSpace;
@@ -31,6 +31,14 @@ mock! {
     pub IrqLine {}
     impl IrqLine for IrqLine {
         fn raise(&mut self) -> Result<(), IrqError>;
+    }
+}
+
+mock! {
+    /// A mock of [`LevelLine`].
+    pub LevelLine {}
+    impl LevelLine for LevelLine {
+        fn set(&mut self, high: bool) -> Result<(), IrqError>;
     }
 }
 

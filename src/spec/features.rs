@@ -13,6 +13,10 @@ impl Features {
     pub const NONE: Self = Self(0);
     /// `VIRTIO_NET_F_GUEST_CSUM`: the driver takes frames with partial checksums.
     pub const GUEST_CSUM: Self = Self(1 << 1);
+    /// `VIRTIO_NET_F_MTU`: the configuration space has the link's MTU.
+    pub const MTU: Self = Self(1 << 3);
+    /// `VIRTIO_NET_F_MAC`: the configuration space has the card's address.
+    pub const MAC: Self = Self(1 << 5);
     /// `VIRTIO_NET_F_GUEST_TSO4`: the driver takes TCP segments over IPv4 larger than a frame.
     pub const GUEST_TSO4: Self = Self(1 << 7);
     /// `VIRTIO_NET_F_GUEST_TSO6`: the same over IPv6.
@@ -23,6 +27,8 @@ impl Features {
     pub const GUEST_UFO: Self = Self(1 << 10);
     /// `VIRTIO_NET_F_MRG_RXBUF`: a frame may span several of the driver's buffers.
     pub const MRG_RXBUF: Self = Self(1 << 15);
+    /// `VIRTIO_NET_F_STATUS`: the configuration space says whether the link is up.
+    pub const STATUS: Self = Self(1 << 16);
     /// `VIRTIO_F_INDIRECT_DESC`: a chain may lie in a table of its own.
     pub const INDIRECT_DESC: Self = Self(1 << 28);
     /// `VIRTIO_F_EVENT_IDX`: both sides say by index when they want to be notified.
@@ -33,6 +39,22 @@ impl Features {
     pub const GUEST_USO4: Self = Self(1 << 54);
     /// `VIRTIO_NET_F_GUEST_USO6`: the same over IPv6.
     pub const GUEST_USO6: Self = Self(1 << 55);
+
+    /// What each feature of a network card needs beside it: one of the features on the right (section 5.1.3.1).
+    const NEEDS: [(Self, Self); 6] = [
+        (Self::GUEST_TSO4, Self::GUEST_CSUM),
+        (Self::GUEST_TSO6, Self::GUEST_CSUM),
+        (Self::GUEST_ECN, Self(Self::GUEST_TSO4.0 | Self::GUEST_TSO6.0)),
+        (Self::GUEST_UFO, Self::GUEST_CSUM),
+        (Self::GUEST_USO4, Self::GUEST_CSUM),
+        (Self::GUEST_USO6, Self::GUEST_CSUM),
+    ];
+
+    /// Whether each feature of the set has those beside it that it needs (section 5.1.3.1).
+    #[must_use]
+    pub fn is_closed(self) -> bool {
+        Self::NEEDS.iter().all(|(feature, needs)| !self.has(*feature) || (self & *needs) != Self::NONE)
+    }
 
     /// Whether every bit of `wanted` is in the set.
     #[must_use]

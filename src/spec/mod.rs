@@ -4,6 +4,7 @@
 
 mod features;
 mod meta;
+pub mod mmio;
 mod net_hdr;
 pub mod ring;
 

@@ -17,6 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("engine",     &["mem", "spec", "ring", "space", "sync", "source", "irq"]),
     ("mocks",      &["mem", "space", "source", "irq", "hypervisor"]),
     ("worker",     &["mem", "spec", "ring", "space", "sync", "source", "irq", "hypervisor", "engine"]),
+    ("mmio",       &["mem", "spec", "ring", "sync", "irq", "engine", "worker"]),
 ];
 
 /// The one backend that others may test with.

@@ -1,6 +1,7 @@
 //! A mock of everything around the receive engine, so that the whole injection path runs without a hypervisor.
 //!
-//! * [`MockHypervisor`], [`MockMemory`], [`MockIrq`]: a machine on the heap, whose interrupts are recorded and can fail.
+//! * [`MockHypervisor`], [`MockMemory`], [`MockIrq`], [`MockLevel`]: a machine on the heap, whose interrupts are recorded
+//!   and can fail.
 //! * [`ScriptedSource`], [`Faults`]: frames by script, and trouble by seed.
 //! * [`FakeDriver`]: the guest's side of a receive ring. It posts buffers of any shape, checks all that comes back, and
 //!   can turn [hostile](FakeDriver::hostile). [`GuestThread`] runs one as a guest would.
@@ -37,6 +38,7 @@ mod faults;
 mod guest;
 mod hypervisor;
 mod irq;
+mod level;
 mod memory;
 mod scripted;
 mod sys;
@@ -47,5 +49,6 @@ pub use faults::Faults;
 pub use guest::{GuestReport, GuestThread, Refill};
 pub use hypervisor::MockHypervisor;
 pub use irq::{IrqFault, IrqProbe, MockIrq};
+pub use level::{LevelProbe, MockLevel};
 pub use memory::{MockMemory, Trespass};
 pub use scripted::{Placing, Script, ScriptedSource};

@@ -1,0 +1,30 @@
+//! The network card on virtio-mmio, from the guest's side of the registers: negotiation, interrupts, the life of the
+//! queues, transmission, and a driver from elsewhere, rcore-os' `virtio-drivers`.
+
+mod accesses;
+mod forward;
+mod hal;
+mod interrupts;
+mod life;
+mod rcore;
+mod rig;
+mod transmit;
+mod transport;
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+/// What a test returns, so that it can use `?`.
+type Tested = Result<(), Box<dyn Error>>;
+
+/// How long anything may take before a test calls it stuck.
+const STUCK: Duration = Duration::from_secs(20);
+
+/// Waits until `is_so`, and fails if that takes too long.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < STUCK, "{what}");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
