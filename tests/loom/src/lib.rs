@@ -1,4 +1,4 @@
-//! What the models share: a guest of a few bytes, a source of a few frames, and an interrupt line.
+//! What the models share: a guest of a few bytes, a source of a few frames, an interrupt line, and a virtio-mmio card.
 //!
 //! Each file in `tests/` is a model: the real engine or the real worker on one side, this guest on the other, and loom
 //! runs every interleaving and every outcome of the relaxed accesses between them. A side that would sleep for ever is
@@ -10,13 +10,15 @@
 
 #![cfg(loom)]
 
+mod card;
 mod guest;
 mod line;
 mod ram;
 mod source;
 
+pub use card::{Card, Pin};
 pub use guest::Guest;
-pub use line::{Bell, LevelLine, Line};
+pub use line::{Bell, Line};
 pub use ram::{Ram, Touched};
 pub use source::{Few, Remote};
 

@@ -1,0 +1,132 @@
+//! The network card on virtio-mmio, and the guest's side of its registers and of its level line.
+
+use std::sync::{Arc, PoisonError};
+
+use loom::sync::{Condvar, Mutex, MutexGuard};
+use netrx::mmio::{MmioIrq, Transmit};
+use netrx::ring::TxReader;
+use netrx::spec::mmio::{Register, status};
+use netrx::{FrameSource, IrqError, LevelLine, MmioDevice, NetConfig};
+
+use crate::{Guest, Ram};
+
+/// A pin that the guest sleeps on.
+#[derive(Clone, Default)]
+pub struct Pin(Arc<(Mutex<bool>, Condvar)>);
+
+impl Pin {
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LevelLine for Pin {
+    fn set(&mut self, high: bool) -> Result<(), IrqError> {
+        *self.lock() = high;
+        if high {
+            self.0.1.notify_one();
+        }
+        Ok(())
+    }
+}
+
+/// Nobody serves the transmit queue.
+struct Nobody;
+
+impl Transmit<Arc<Ram>, Pin> for Nobody {
+    fn start(&self, _reader: TxReader<Arc<Ram>>, _irq: MmioIrq<Pin>) {}
+
+    fn kick(&self) {}
+
+    fn stop(&self) {}
+}
+
+/// A card, shared by its clones.
+#[derive(Clone)]
+pub struct Card {
+    device: Arc<MmioDevice<Arc<Ram>, Pin>>,
+    pin: Pin,
+}
+
+impl Card {
+    /// A card in the guest's machine; `None` if its configuration makes no sense.
+    #[must_use]
+    pub fn new(guest: &Guest) -> Option<Self> {
+        let pin = Pin::default();
+        let config = NetConfig::new([2, 0, 0, 0, 0, 1]);
+        let device = MmioDevice::new("loom", &config, guest.memory(), pin.clone(), Nobody).ok()?;
+        Some(Self { device: Arc::new(device), pin })
+    }
+
+    /// The device itself.
+    #[must_use]
+    pub fn device(&self) -> &MmioDevice<Arc<Ram>, Pin> {
+        &self.device
+    }
+
+    /// Offers the receive worker a source.
+    pub fn offer(&self, source: impl FrameSource + 'static) {
+        self.device.slot().offer_source(0, source);
+    }
+
+    /// The guest reads a register.
+    #[must_use]
+    pub fn read(&self, register: Register) -> u32 {
+        let mut word = [0; 4];
+        self.device.read(register as u64, &mut word);
+        u32::from_le_bytes(word)
+    }
+
+    /// The guest writes a register.
+    ///
+    /// # Panics
+    /// When the host fails to do what that asks for.
+    pub fn write(&self, register: Register, value: u32) {
+        let written = self.device.write(register as u64, &value.to_le_bytes());
+        assert!(written.is_ok(), "{register:?} <- {value:#x}: {written:?}");
+    }
+
+    /// The guest's driver negotiates, sets its receive queue up and gets ready.
+    pub fn start(&self, guest: &Guest) {
+        let (features, ring) = (guest.features().0, guest.ring_config());
+        let known = status::ACKNOWLEDGE | status::DRIVER;
+        self.write(Register::Status, known);
+        for (select, word) in [(0, features as u32), (1, (features >> 32) as u32)] {
+            self.write(Register::DriverFeaturesSel, select);
+            self.write(Register::DriverFeatures, word);
+        }
+        self.write(Register::Status, known | status::FEATURES_OK);
+        let words = [
+            (Register::QueueNum, u32::from(ring.size)),
+            (Register::QueueDescLow, ring.desc.0 as u32),
+            (Register::QueueDriverLow, ring.avail.0 as u32),
+            (Register::QueueDeviceLow, ring.used.0 as u32),
+            (Register::QueueReady, 1),
+        ];
+        words.into_iter().for_each(|(register, word)| self.write(register, word));
+        self.write(Register::Status, known | status::FEATURES_OK | status::DRIVER_OK);
+    }
+
+    /// The guest sleeps until the pin is high, then reads why and acknowledges what it read, which is returned.
+    ///
+    /// # Panics
+    /// When the guest is interrupted without a cause: a storm, since it has nothing to acknowledge.
+    pub fn sleep(&self) -> u32 {
+        let mut high = self.pin.lock();
+        while !*high {
+            high = self.pin.0.1.wait(high).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(high);
+        let cause = self.read(Register::InterruptStatus);
+        assert_ne!(cause, 0, "an interrupt has a cause");
+        self.write(Register::InterruptAck, cause);
+        cause
+    }
+
+    /// Whether the pin says what the register says, and which of both.
+    #[must_use]
+    pub fn settled(&self) -> Option<bool> {
+        let high = *self.pin.lock();
+        (high == (self.read(Register::InterruptStatus) != 0)).then_some(high)
+    }
+}
