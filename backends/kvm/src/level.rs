@@ -1,0 +1,130 @@
+//! Interrupts that are a level: virtio-pci's INTx and virtio-mmio's line.
+//!
+//! The line is up while the interrupt status register is not zero. KVM can be told to raise it but not to lower it: it
+//! lowers it by itself at the guest's end of interrupt, and tells us (it resamples). So one rule has to hold:
+//!
+//! > while the status is not zero, the line is up, or is about to be raised, or a resample is waiting to be served.
+//!
+//! 1. [`set`](LevelLine::set) raises the line only when the status was zero: else the rule holds already, and one write
+//!    serves a whole burst.
+//! 2. The guest acknowledges: the status is zero, and the line, still up, falls at the end of interrupt.
+//! 3. If the status was set again between the two, the raise found the line up and had no effect. The resample comes
+//!    after that end of interrupt, finds the status set and raises again. No interrupt is lost.
+//! 4. A resample that finds the status zero does nothing. There is no storm: each raise has a status that was set.
+//!
+//! Status and raise change together under one lock, so that an acknowledge never gets between them. KVM may carry a raise
+//! out a little later, after the guest has seen and acknowledged its cause: then the guest is interrupted once for nothing,
+//! as it can be on real hardware.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kvm_ioctls::VmFd;
+use netrx::{IrqError, IrqId, IrqLine};
+
+use crate::irqfd::Irqfd;
+use crate::sys::Event;
+use crate::{KvmError, Watcher};
+
+/// The status bit of used buffers (virtio 1.2, sections 4.1.4.5 and 4.2.2).
+pub const USED_BUFFER: u32 = 1;
+/// The status bit of a changed configuration.
+pub const CONFIG_CHANGED: u32 = 2;
+
+/// A level-triggered line, with the interrupt status register that it follows.
+///
+/// All clones are the same line: one goes into the slot of each queue, and the VMM keeps one, with which it
+///
+/// * answers the guest's accesses to the register, by [`take_status`](Self::take_status) or
+///   [`status`](Self::status) and [`acknowledge`](Self::acknowledge);
+/// * **must serve the resamples**: poll the line's descriptor for reading and then call [`resample`](Self::resample), or
+///   have a [`watch`](Self::watch) do it.
+///
+/// Any thread may call any of it; nothing blocks. When the last clone is dropped, the eventfds are unbound.
+#[derive(Clone, Debug)]
+pub struct LevelLine(Arc<Level>);
+
+#[derive(Debug)]
+struct Level {
+    irqfd: Irqfd,
+    resampled: Event,
+    status: Mutex<u32>,
+}
+
+impl LevelLine {
+    pub(crate) fn new(vm: &Arc<VmFd>, irq: IrqId) -> Result<Self, KvmError> {
+        let resampled = Event::new()?;
+        let irqfd = Irqfd::level(vm, irq, &resampled)?;
+        Ok(Self(Arc::new(Level { irqfd, resampled, status: Mutex::new(0) })))
+    }
+
+    /// Sets bits of the status, [`USED_BUFFER`] or [`CONFIG_CHANGED`], and so raises the line.
+    ///
+    /// # Errors
+    /// When the eventfd cannot be written. The status is as before then.
+    pub fn set(&self, bits: u32) -> Result<(), KvmError> {
+        let mut status = self.lock();
+        if *status == 0 && bits != 0 {
+            self.0.irqfd.raise()?;
+        }
+        *status |= bits;
+        Ok(())
+    }
+
+    /// What a driver reads of virtio-mmio's `InterruptStatus` (section 4.2.2).
+    #[must_use]
+    pub fn status(&self) -> u32 {
+        *self.lock()
+    }
+
+    /// What a driver does by writing `bits` to virtio-mmio's `InterruptACK` (section 4.2.2).
+    pub fn acknowledge(&self, bits: u32) {
+        *self.lock() &= !bits;
+    }
+
+    /// What a driver reads of virtio-pci's ISR status, which reading clears (section 4.1.4.5). Also for a device reset.
+    pub fn take_status(&self) -> u32 {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// Serves a resample, if there was one: raises the line again if the status is not zero. Says whether it did.
+    ///
+    /// # Errors
+    /// When an eventfd fails.
+    pub fn resample(&self) -> Result<bool, KvmError> {
+        if !self.0.resampled.take().map_err(KvmError::io("read a resample"))? {
+            return Ok(false);
+        }
+        let status = self.lock();
+        if *status == 0 {
+            return Ok(false);
+        }
+        self.0.irqfd.raise()?;
+        Ok(true)
+    }
+
+    /// Serves the resamples on a thread of its own, for a VMM without an event loop.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn watch(&self) -> Result<Watcher, KvmError> {
+        Watcher::start("netrx-resample", self.clone(), |line| line.resample().map(drop))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, u32> {
+        self.0.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl IrqLine for LevelLine {
+    fn raise(&mut self) -> Result<(), IrqError> {
+        Ok(self.set(USED_BUFFER)?)
+    }
+}
+
+/// Readable when there is a resample to be served.
+impl AsFd for LevelLine {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.resampled.as_fd()
+    }
+}

@@ -1,0 +1,13 @@
+//! What is asked of KVM and of the operating system: the only files of this crate with `unsafe` code.
+
+mod event;
+mod run_page;
+mod signal;
+mod slot;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use event::Event;
+pub(crate) use run_page::RunPage;
+pub(crate) use signal::{Tid, install_handler, unblock};
+pub(crate) use slot::Slot;

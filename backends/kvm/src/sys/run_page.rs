@@ -1,0 +1,52 @@
+//! The page that a vCPU shares with KVM.
+
+#![allow(unsafe_code, reason = "maps a page and writes one byte of it")]
+
+use std::ffi::c_void;
+use std::io;
+use std::mem::{offset_of, size_of};
+use std::os::fd::AsRawFd;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use kvm_bindings::kvm_run;
+use kvm_ioctls::VcpuFd;
+
+const LEN: usize = size_of::<kvm_run>();
+
+/// A mapping of our own of a vCPU's `kvm_run`, so that it is valid for as long as we like and no reference of
+/// `kvm-ioctls` points into it.
+#[derive(Debug)]
+pub(crate) struct RunPage(NonNull<c_void>);
+
+// SAFETY: the mapping belongs to the process, not to a thread.
+unsafe impl Send for RunPage {}
+// SAFETY: the one byte that is written through it is written atomically.
+unsafe impl Sync for RunPage {}
+
+impl RunPage {
+    pub(crate) fn map(vcpu: &VcpuFd) -> io::Result<Self> {
+        let (access, fd) = (libc::PROT_READ | libc::PROT_WRITE, vcpu.as_raw_fd());
+        // SAFETY: a new mapping at a place that the system chooses.
+        let at = unsafe { libc::mmap(ptr::null_mut(), LEN, access, libc::MAP_SHARED, fd, 0) };
+        if at == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        NonNull::new(at).map(Self).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+    }
+
+    /// Whether the next `KVM_RUN` returns at once with `EINTR`.
+    pub(crate) fn set_immediate_exit(&self, exit: bool) {
+        let byte = self.0.as_ptr().wrapping_byte_add(offset_of!(kvm_run, immediate_exit)).cast();
+        // SAFETY: the byte is mapped for as long as `self` lives; KVM reads it at any time, as one byte.
+        let flag = unsafe { AtomicU8::from_ptr(byte) };
+        flag.store(exit.into(), Ordering::SeqCst);
+    }
+}
+
+impl Drop for RunPage {
+    fn drop(&mut self) {
+        // SAFETY: ours, and nobody holds a pointer to it.
+        unsafe { libc::munmap(self.0.as_ptr(), LEN) };
+    }
+}
