@@ -1,0 +1,88 @@
+//! The VM, the receive queue of its device, and its vCPU.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use crossbeam_channel::bounded;
+use kvm_ioctls::{Kvm, VcpuFd};
+use netrx::{EngineConfig, RxConfig, RxWorkerSlot};
+use netrx_channel::ChannelSource;
+use netrx_kvm::{DoorbellAt, JoinedVcpu, KvmHypervisor, MemorySlots, Value, Vcpus};
+use vmm_sys_util::signal::SIGRTMIN;
+
+use crate::guest::{self, Call, Guest, IRQ, port};
+
+const FRAMES: [&str; 3] =
+    ["to the guest, from its host: hi", "a second frame for you", "and this is the last"];
+
+/// Makes the machine, delivers the frames, and takes it apart.
+pub(crate) fn run() -> Result<()> {
+    // The machine.
+    let guest = Guest { level: false, event_idx: true };
+    let vm = Arc::new(Kvm::new().context("cannot open /dev/kvm")?.create_vm()?);
+    vm.set_tss_address(0xfffb_d000)?;
+    vm.create_irq_chip()?;
+    let memory = guest.memory()?;
+    let _slots = MemorySlots::register(&vm, &memory, 0)?;
+    let vcpus = Vcpus::new(SIGRTMIN())?;
+    let machine = KvmHypervisor::new(Arc::clone(&vm), memory, vcpus.clone());
+
+    // The receive queue of its device.
+    let slot = Arc::new(RxWorkerSlot::new("real-mode-rx"));
+    slot.deposit_hypervisor(&machine, IRQ)?;
+    let (frames, receiver) = bounded(16);
+    slot.offer_source(0, ChannelSource::new(receiver));
+    let (kicked, starts) = (Arc::clone(&slot), Arc::clone(&slot));
+    let doorbell = machine.doorbell(DoorbellAt::Port(port::KICK), Value::U16(0))?;
+    let _kicks = doorbell.watch(move || kicked.kick())?;
+    let (ring, features) = (guest.ring(), guest.features());
+    let config = RxConfig { ring, features, engine: EngineConfig::default(), restored: false };
+
+    // Its processor, which starts the queue when the driver is ready.
+    let vcpu = vm.create_vcpu(0)?;
+    guest::enter(&vcpu)?;
+    let (sums, summed) = channel();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (registry, stopped) = (vcpus.clone(), Arc::clone(&stop));
+    let cpu = thread::spawn(move || {
+        let joined = registry.join(&vcpu)?;
+        run_vcpu(vcpu, &joined, &stopped, |call| match call {
+            Call::Ready => Ok(starts.driver_ok(config)?),
+            Call::Sum(sum) => Ok(sums.send(sum)?),
+            _ => Ok(()),
+        })
+    });
+
+    for frame in FRAMES {
+        frames.send(frame)?;
+        let sum = summed.recv()?;
+        println!("the guest received {} bytes with the sum {sum:08x}: {frame:?}", frame.len());
+        ensure!(sum == guest::sum(frame.as_bytes()), "the guest received something else");
+    }
+
+    let stats = slot.stop()?.context("a worker ran")?.report.stats;
+    println!("{} frames, {} interrupts", stats.frames_delivered, stats.irqs_raised);
+    stop.store(true, Ordering::SeqCst);
+    vcpus.exit()?;
+    cpu.join().map_err(|_| anyhow!("the vCPU's thread panicked"))?
+}
+
+/// Runs the guest until told to stop.
+fn run_vcpu(
+    mut vcpu: VcpuFd,
+    joined: &JoinedVcpu,
+    stop: &AtomicBool,
+    mut serve: impl FnMut(Call<'_>) -> Result<()>,
+) -> Result<()> {
+    while !stop.load(Ordering::SeqCst) {
+        match vcpu.run() {
+            Ok(exit) => serve(guest::call(exit)?)?,
+            Err(error) if error.errno() == libc::EINTR => _ = joined.take_request(),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

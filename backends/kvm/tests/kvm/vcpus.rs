@@ -1,0 +1,150 @@
+//! Making vCPUs leave the guest: never lost, merged, typed when it fails.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use kvm_ioctls::VcpuFd;
+use netrx::Hypervisor;
+use netrx_kvm::{KvmError, Vcpus};
+use vmm_sys_util::signal::{SIGRTMIN, register_signal_handler};
+
+use crate::guest::{self, Call, Guest};
+use crate::rig::{Machine, STUCK};
+
+const GUEST: Guest = Guest { level: false, event_idx: false };
+
+/// A vCPU at the start of the guest's program.
+fn vcpu(machine: &Machine, id: u64) -> Result<VcpuFd> {
+    let vcpu = machine.vm.create_vcpu(id)?;
+    guest::enter(&vcpu)?;
+    Ok(vcpu)
+}
+
+/// Whether the next run is ended by a request, and not by what the guest does.
+fn is_interrupted(vcpu: &mut VcpuFd) -> bool {
+    matches!(vcpu.run(), Err(error) if error.errno() == libc::EINTR)
+}
+
+fn is_ready(vcpu: &mut VcpuFd) -> Result<bool> {
+    Ok(guest::call(vcpu.run()?)? == Call::Ready)
+}
+
+#[test]
+fn a_request_before_the_run_is_not_lost_and_many_are_one() -> Result<()> {
+    let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
+    let mut vcpu = vcpu(&machine, 0)?;
+    let joined = machine.vcpus.join(&vcpu)?;
+    ensure!(!joined.take_request(), "none yet");
+    for _ in 0..1000 {
+        machine.hypervisor.exit_vcpus()?;
+    }
+    ensure!(is_interrupted(&mut vcpu), "it does not enter the guest");
+    ensure!(joined.take_request(), "it was asked to");
+    ensure!(!joined.take_request(), "once");
+    ensure!(is_ready(&mut vcpu)?, "then it enters the guest");
+    Ok(())
+}
+
+#[test]
+fn a_guest_that_sleeps_is_left() -> Result<()> {
+    let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
+    let (says, said) = mpsc::channel();
+    let cpu = machine.start(move |_| _ = says.send(()))?;
+    said.recv_timeout(STUCK)?;
+    // From here on it halts, which is no exit; only the stop ends it.
+    cpu.stop()
+}
+
+#[test]
+fn every_request_of_many_is_answered() -> Result<()> {
+    let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
+    let (stop, (answers, answered)) = (AtomicBool::new(false), mpsc::channel());
+    thread::scope(|scope| {
+        let (vcpus, stop) = (&machine.vcpus, &stop);
+        let mut vcpu = vcpu(&machine, 0)?;
+        let thread = scope.spawn(move || -> Result<()> {
+            let joined = vcpus.join(&vcpu)?;
+            while !stop.load(Ordering::SeqCst) {
+                if is_interrupted(&mut vcpu) && joined.take_request() {
+                    answers.send(())?;
+                }
+            }
+            Ok(())
+        });
+        while vcpus.joined() == 0 {
+            thread::yield_now();
+        }
+        for number in 0..2000 {
+            vcpus.exit()?;
+            answered.recv_timeout(STUCK).with_context(|| format!("request {number} is answered"))?;
+        }
+        stop.store(true, Ordering::SeqCst);
+        vcpus.exit()?;
+        thread.join().map_err(|_| anyhow!("the vCPU's thread panicked"))?
+    })
+}
+
+#[test]
+fn vcpus_come_and_go_while_others_ask_them_to_exit() -> Result<()> {
+    let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
+    thread::scope(|scope| {
+        let vcpus = &machine.vcpus;
+        let mut threads = Vec::new();
+        for id in 0..2 {
+            let mut vcpu = vcpu(&machine, id)?;
+            threads.push(scope.spawn(move || -> Result<()> {
+                for _ in 0..500 {
+                    let joined = vcpus.join(&vcpu)?;
+                    vcpus.exit()?;
+                    ensure!(is_interrupted(&mut vcpu));
+                    ensure!(joined.take_request());
+                }
+                Ok(())
+            }));
+        }
+        for thread in threads {
+            thread.join().map_err(|_| anyhow!("a vCPU's thread panicked"))??;
+        }
+        ensure!(vcpus.joined() == 0, "all have left");
+        Ok(vcpus.exit()?)
+    })
+}
+
+#[test]
+fn a_guard_that_is_dropped_asks_for_nothing_any_more() -> Result<()> {
+    let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
+    let mut vcpu = vcpu(&machine, 0)?;
+    let joined = machine.vcpus.join(&vcpu)?;
+    machine.vcpus.exit()?;
+    drop(joined);
+    machine.vcpus.exit()?;
+    ensure!(is_ready(&mut vcpu)?);
+    Ok(())
+}
+
+#[test]
+fn a_thread_that_is_gone_is_named_and_the_others_exit() -> Result<()> {
+    let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
+    let lost = vcpu(&machine, 1)?;
+    let vcpus = machine.vcpus.clone();
+    let forgotten = thread::spawn(move || vcpus.join(&lost).map(std::mem::forget));
+    forgotten.join().map_err(|_| anyhow!("it panicked"))??;
+    let mut vcpu = vcpu(&machine, 0)?;
+    let _joined = machine.vcpus.join(&vcpu)?;
+    let refused = machine.vcpus.exit();
+    ensure!(matches!(refused, Err(KvmError::Exit { .. })), "{refused:?}");
+    ensure!(is_interrupted(&mut vcpu), "the other was told all the same");
+    Ok(())
+}
+
+#[test]
+fn a_signal_must_be_real_time_and_free() {
+    extern "C" fn theirs(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
+    let taken = SIGRTMIN() + 5;
+    assert!(register_signal_handler(taken, theirs).is_ok());
+    assert!(matches!(Vcpus::new(taken), Err(KvmError::SignalTaken(signal)) if signal == taken));
+    assert!(matches!(Vcpus::new(libc::SIGUSR1), Err(KvmError::NotRealTime(libc::SIGUSR1))));
+    assert!(Vcpus::new(SIGRTMIN()).is_ok() && Vcpus::new(SIGRTMIN()).is_ok(), "several share one");
+}
