@@ -20,8 +20,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("mmio",       &["mem", "spec", "ring", "sync", "irq", "engine", "worker"]),
 ];
 
-/// The one backend that others may test with.
-const MOCK: &str = "netrx-mock";
+/// The backends that others may test with: the mock, and a source for those that have none.
+const TESTED_WITH: [&str; 2] = ["netrx-mock", "netrx-channel"];
 
 /// Names of other modules in `src/` must be in the table.
 pub(crate) fn directions(file: &File) -> Vec<Finding> {
@@ -115,9 +115,10 @@ pub(crate) fn dependencies(file: &File) -> Vec<Finding> {
         }
         let Some((kind, name)) = dependency(&section, line) else { continue };
         if !may_depend(&file.path, kind, name) {
-            found.push(
-                file.finding(at, format!("no {kind} on `{name}` here: only core, and {MOCK} for tests")),
-            );
+            found.push(file.finding(
+                at,
+                format!("no {kind} on `{name}` here: only core, and for tests {}", TESTED_WITH.join(", ")),
+            ));
         }
     }
     found
@@ -144,7 +145,9 @@ fn may_depend(path: &str, kind: &str, name: &str) -> bool {
     let core = path == "Cargo.toml";
     match name {
         // Core's own tests, benches and examples use the backends.
-        name if name.starts_with("netrx-") => kind == "dev-dependencies" && (core || name == MOCK),
+        name if name.starts_with("netrx-") => {
+            kind == "dev-dependencies" && (core || TESTED_WITH.contains(&name))
+        }
         "libc" => !core || kind == "dev-dependencies",
         _ => true,
     }
@@ -210,7 +213,7 @@ mod tests {
             "[dependencies]\nnetrx-mock = { path = \"../mock\" }",
             "[target.'cfg(unix)'.dependencies]\nnetrx-channel = \"1\"",
             "[dependencies.netrx-channel]\npath = \"../channel\"",
-            "[dev-dependencies]\nnetrx-channel.workspace = true",
+            "[dev-dependencies]\nnetrx-pcap.workspace = true",
             "[build-dependencies]\nnetrx-mock.workspace = true",
         ];
         for form in forms {
@@ -221,9 +224,9 @@ mod tests {
     }
 
     #[test]
-    fn core_and_the_mock_in_tests_are_allowed() {
+    fn core_and_what_others_test_with_are_allowed() {
         let good = "[package]\nname = \"netrx-kvm\"\n[dependencies]\nnetrx.workspace = true\nlibc = \"0.2\"\n\
-                    # netrx-channel = \"1\"\n[dev-dependencies]\nnetrx-mock.workspace = true";
+                    # netrx-channel = \"1\"\n[dev-dependencies]\nnetrx-mock.workspace = true\nnetrx-channel.workspace = true";
         assert!(dependencies(&File::new("backends/kvm/Cargo.toml", good)).is_empty());
         let workspace = "[workspace.dependencies]\nnetrx-mock = { path = \"backends/mock\" }\nlibc = \"0.2\"";
         assert!(dependencies(&File::new("Cargo.toml", workspace)).is_empty());

@@ -5,11 +5,15 @@ mod cross_std;
 mod libkqueue;
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io;
 use std::process::Command;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{debian, process};
+
+const KVM: &str = "/dev/kvm";
 
 /// Variables a component adds to the environment of the suites that need it.
 pub(crate) type Env = Vec<(String, OsString)>;
@@ -29,6 +33,8 @@ pub(crate) enum Component {
     CrossStd,
     /// kqueue on Linux
     Libkqueue,
+    /// A `/dev/kvm` that we may use
+    Kvm,
 }
 
 impl Component {
@@ -40,6 +46,7 @@ impl Component {
             Self::CxxCompiler => "C++ compiler",
             Self::CrossStd => "std of foreign targets",
             Self::Libkqueue => "libkqueue",
+            Self::Kvm => "KVM",
         }
     }
 
@@ -61,6 +68,7 @@ impl Component {
             Self::CxxCompiler => process::succeeds(Command::new("c++").arg("--version")),
             Self::CrossStd => cross_std::is_here(),
             Self::Libkqueue => libkqueue::is_here(),
+            Self::Kvm => open_kvm().is_ok(),
         }
     }
 
@@ -72,6 +80,7 @@ impl Component {
             Self::CxxCompiler => debian::install(&["g++"]),
             Self::CrossStd => cross_std::install(),
             Self::Libkqueue => libkqueue::install(),
+            Self::Kvm => open_kvm().map(drop).with_context(|| format!("{KVM} cannot be opened")),
         }
     }
 
@@ -81,6 +90,10 @@ impl Component {
             _ => Env::new(),
         }
     }
+}
+
+fn open_kvm() -> io::Result<File> {
+    File::options().read(true).write(true).open(KVM)
 }
 
 fn cargo_install(package: &str) -> Result<()> {

@@ -123,6 +123,19 @@ pub(crate) const SUITES: &[Suite] = &[
         ],
     },
     Suite {
+        name: "kvm",
+        about: "frames through KVM into a guest that runs",
+        needs: &[Component::Kvm],
+        steps: &[
+            Step::Cargo(Cargo {
+                args: &["test", "-p", "netrx-kvm", "--lib", "--tests"],
+                env: &[("NETRX_KVM", "required")],
+                target: None,
+            }),
+            step(&["run", "-p", "netrx-kvm", "--example", "real_mode"]),
+        ],
+    },
+    Suite {
         name: "fuzz",
         about: "a smoke run of every fuzz target",
         needs: &[Component::Nightly, Component::CargoFuzz, Component::CxxCompiler],

@@ -4,8 +4,6 @@ mod event;
 mod run_page;
 mod signal;
 mod slot;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use event::Event;
 pub(crate) use run_page::RunPage;

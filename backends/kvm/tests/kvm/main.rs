@@ -9,6 +9,7 @@ mod frames;
 mod guest;
 mod level;
 mod msi;
+mod not_a_vm;
 mod refused;
 mod rig;
 mod vcpus;
