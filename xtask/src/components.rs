@@ -2,18 +2,15 @@
 //! environment variables. Rust toolchains belong to the user: rustup is never asked to fetch one, only named in reasons.
 
 mod cross_std;
+mod kvm;
 mod libkqueue;
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::{debian, process};
-
-const KVM: &str = "/dev/kvm";
 
 /// Variables a component adds to the environment of the suites that need it.
 pub(crate) type Env = Vec<(String, OsString)>;
@@ -33,7 +30,7 @@ pub(crate) enum Component {
     CrossStd,
     /// kqueue on Linux
     Libkqueue,
-    /// A `/dev/kvm` that we may use
+    /// A KVM that can do what its suite needs
     Kvm,
 }
 
@@ -68,7 +65,7 @@ impl Component {
             Self::CxxCompiler => process::succeeds(Command::new("c++").arg("--version")),
             Self::CrossStd => cross_std::is_here(),
             Self::Libkqueue => libkqueue::is_here(),
-            Self::Kvm => open_kvm().is_ok(),
+            Self::Kvm => kvm::check().is_ok(),
         }
     }
 
@@ -80,7 +77,7 @@ impl Component {
             Self::CxxCompiler => debian::install(&["g++"]),
             Self::CrossStd => cross_std::install(),
             Self::Libkqueue => libkqueue::install(),
-            Self::Kvm => open_kvm().map(drop).with_context(|| format!("{KVM} cannot be opened")),
+            Self::Kvm => kvm::check(),
         }
     }
 
@@ -90,10 +87,6 @@ impl Component {
             _ => Env::new(),
         }
     }
-}
-
-fn open_kvm() -> io::Result<File> {
-    File::options().read(true).write(true).open(KVM)
 }
 
 fn cargo_install(package: &str) -> Result<()> {
