@@ -3,6 +3,7 @@
 use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -71,7 +72,9 @@ impl Machine {
         guest::enter(&vcpu)?;
         let (vcpus, stop) = (self.vcpus.clone(), Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop);
+        let (running, ended) = mpsc::channel();
         let thread = thread::spawn(move || {
+            let _running = running;
             let joined = vcpus.join(&vcpu)?;
             while !stopped.load(Ordering::SeqCst) {
                 match vcpu.run() {
@@ -82,7 +85,7 @@ impl Machine {
             }
             Ok(())
         });
-        Ok(Cpu { vcpus: self.vcpus.clone(), stop, thread })
+        Ok(Cpu { vcpus: self.vcpus.clone(), stop, ended, thread })
     }
 }
 
@@ -90,6 +93,8 @@ impl Machine {
 pub(crate) struct Cpu {
     vcpus: Vcpus,
     stop: Arc<AtomicBool>,
+    /// Closed by the end of the thread.
+    ended: Receiver<()>,
     thread: JoinHandle<Result<()>>,
 }
 
@@ -99,6 +104,8 @@ impl Cpu {
         self.stop.store(true, Ordering::SeqCst);
         // A vCPU that has not joined yet sees the flag.
         self.vcpus.exit()?;
+        let ended = self.ended.recv_timeout(STUCK);
+        ensure!(ended == Err(RecvTimeoutError::Disconnected), "the vCPU does not leave the guest");
         self.thread.join().map_err(|_| anyhow!("the vCPU's thread panicked"))?
     }
 }

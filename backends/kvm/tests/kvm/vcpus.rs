@@ -1,6 +1,6 @@
 //! Making vCPUs leave the guest: never lost, merged, typed when it fails.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::fs;
 use std::sync::mpsc;
 use std::thread;
 
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use kvm_ioctls::VcpuFd;
 use netrx::Hypervisor;
 use netrx_kvm::{KvmError, Vcpus};
-use vmm_sys_util::signal::{SIGRTMIN, register_signal_handler};
+use vmm_sys_util::signal::{SIGRTMIN, block_signal, register_signal_handler, unblock_signal};
 
 use crate::guest::{self, Call, Guest};
 use crate::rig::{Machine, STUCK};
@@ -48,6 +48,30 @@ fn a_request_before_the_run_is_not_lost_and_many_are_one() -> Result<()> {
 }
 
 #[test]
+fn a_request_that_is_not_taken_yet_sends_no_second_signal() -> Result<()> {
+    let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
+    let vcpu = vcpu(&machine, 0)?;
+    let joined = machine.vcpus.join(&vcpu)?;
+    // Real-time signals that a thread holds back are queued, each of them.
+    block_signal(SIGRTMIN()).map_err(|error| anyhow!("{error}"))?;
+    for _ in 0..1000 {
+        machine.vcpus.exit()?;
+    }
+    let queued = queued_signals()?;
+    unblock_signal(SIGRTMIN()).map_err(|error| anyhow!("{error}"))?;
+    ensure!((1..500).contains(&queued), "{queued} signals for 1000 requests");
+    ensure!(joined.take_request());
+    Ok(())
+}
+
+/// How many signals are queued, for all processes of this user's.
+fn queued_signals() -> Result<u32> {
+    let status = fs::read_to_string("/proc/thread-self/status")?;
+    let queued = status.lines().find_map(|line| line.strip_prefix("SigQ:")?.split('/').next());
+    Ok(queued.context("the system counts them")?.trim().parse()?)
+}
+
+#[test]
 fn a_guest_that_sleeps_is_left() -> Result<()> {
     let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
     let (says, said) = mpsc::channel();
@@ -60,30 +84,24 @@ fn a_guest_that_sleeps_is_left() -> Result<()> {
 #[test]
 fn every_request_of_many_is_answered() -> Result<()> {
     let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
-    let (stop, (answers, answered)) = (AtomicBool::new(false), mpsc::channel());
-    thread::scope(|scope| {
-        let (vcpus, stop) = (&machine.vcpus, &stop);
-        let mut vcpu = vcpu(&machine, 0)?;
-        let thread = scope.spawn(move || -> Result<()> {
-            let joined = vcpus.join(&vcpu)?;
-            while !stop.load(Ordering::SeqCst) {
-                if is_interrupted(&mut vcpu) && joined.take_request() {
-                    answers.send(())?;
-                }
-            }
-            Ok(())
-        });
-        while vcpus.joined() == 0 {
-            thread::yield_now();
-        }
-        for number in 0..2000 {
-            vcpus.exit()?;
-            answered.recv_timeout(STUCK).with_context(|| format!("request {number} is answered"))?;
-        }
-        stop.store(true, Ordering::SeqCst);
-        vcpus.exit()?;
-        thread.join().map_err(|_| anyhow!("the vCPU's thread panicked"))?
-    })
+    let (vcpus, mut vcpu) = (machine.vcpus.clone(), vcpu(&machine, 0)?);
+    let (answers, answered) = mpsc::channel();
+    // It ends by itself when nobody wants answers any more.
+    let thread = thread::spawn(move || -> Result<()> {
+        let joined = vcpus.join(&vcpu)?;
+        while !is_interrupted(&mut vcpu) || !joined.take_request() || answers.send(()).is_ok() {}
+        Ok(())
+    });
+    while machine.vcpus.joined() == 0 {
+        thread::yield_now();
+    }
+    for number in 0..2000 {
+        machine.vcpus.exit()?;
+        answered.recv_timeout(STUCK).with_context(|| format!("request {number} is answered"))?;
+    }
+    drop(answered);
+    machine.vcpus.exit()?;
+    thread.join().map_err(|_| anyhow!("the vCPU's thread panicked"))?
 }
 
 #[test]
