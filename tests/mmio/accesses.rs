@@ -4,7 +4,8 @@ use netrx::Features;
 use netrx::spec::mmio::{CONFIG, Register};
 
 use super::Tested;
-use super::rig::{LIVE, MAC, RECEIVE, Rig};
+use super::rig::{MAC, RECEIVE, Rig};
+use netrx_mock::registers::LIVE;
 
 /// What a guest can see of the device, whose features it selected before.
 fn seen(rig: &Rig) -> Vec<u32> {

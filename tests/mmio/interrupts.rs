@@ -7,8 +7,9 @@ use netrx::spec::mmio::{Register, status};
 use netrx::worker::SlotError;
 use netrx::{Features, IrqError, IrqLine, RxWorkerSlot};
 
-use super::rig::{LIVE, RECEIVE, Rig};
+use super::rig::{RECEIVE, Rig};
 use super::{Tested, eventually};
+use netrx_mock::registers::LIVE;
 
 #[test]
 fn raised_acknowledged_lowered() -> Tested {

@@ -4,10 +4,11 @@ use std::thread;
 
 use netrx::Features;
 use netrx::spec::mmio::Register;
+use netrx_mock::registers::LIVE;
 use netrx_mock::traffic;
 use netrx_oracle::Image;
 
-use super::rig::{LIVE, RECEIVE, Rig};
+use super::rig::{RECEIVE, Rig};
 use super::{Tested, eventually};
 
 /// Known failure 12: frames and buffers that were there before `DRIVER_OK` are served, in order, with an interrupt.

@@ -4,8 +4,9 @@ use std::error::Error;
 
 use netrx::mmio::MmioError;
 use netrx::ring::RingConfig;
-use netrx::spec::mmio::{Register, status};
+use netrx::spec::mmio::Register;
 use netrx::{Features, MmioDevice, NetConfig};
+use netrx_mock::registers::{self, AGREED};
 use netrx_mock::{
     DriverConfig, FakeDriver, LevelProbe, MockLevel, MockMemory, Script, ScriptedSource, Shape,
 };
@@ -19,8 +20,6 @@ pub(crate) type Device = MmioDevice<MockMemory, MockLevel>;
 pub(crate) const RECEIVE: u32 = 0;
 
 pub(crate) const MAC: [u8; 6] = [2, 0, 0, 0, 0, 7];
-pub(crate) const AGREED: u32 = status::ACKNOWLEDGE | status::DRIVER | status::FEATURES_OK;
-pub(crate) const LIVE: u32 = AGREED | status::DRIVER_OK;
 
 /// A card with a source by script.
 pub(crate) struct Rig {
@@ -57,38 +56,25 @@ impl Rig {
 
     /// Negotiates, up to `FEATURES_OK`.
     pub(crate) fn agree(&self) -> Result<(), MmioError> {
-        self.write(Register::Status, status::ACKNOWLEDGE)?;
-        self.write(Register::Status, status::ACKNOWLEDGE | status::DRIVER)?;
-        for (select, word) in [(0, self.features.0 as u32), (1, (self.features.0 >> 32) as u32)] {
-            self.write(Register::DriverFeaturesSel, select)?;
-            self.write(Register::DriverFeatures, word)?;
-        }
-        self.write(Register::Status, AGREED)?;
+        self.write_all(registers::agree(self.features))?;
         assert_eq!(self.read(Register::Status), AGREED);
         Ok(())
     }
 
     /// Sets a queue up, and makes it ready.
     pub(crate) fn set_queue(&self, queue: u32, ring: &RingConfig) -> Result<(), MmioError> {
-        let words = [
-            (Register::QueueSel, queue),
-            (Register::QueueNum, u32::from(ring.size)),
-            (Register::QueueDescLow, ring.desc.0 as u32),
-            (Register::QueueDescHigh, (ring.desc.0 >> 32) as u32),
-            (Register::QueueDriverLow, ring.avail.0 as u32),
-            (Register::QueueDriverHigh, (ring.avail.0 >> 32) as u32),
-            (Register::QueueDeviceLow, ring.used.0 as u32),
-            (Register::QueueDeviceHigh, (ring.used.0 >> 32) as u32),
-            (Register::QueueReady, 1),
-        ];
-        words.into_iter().try_for_each(|(register, word)| self.write(register, word))
+        self.write_all(registers::set_queue(queue, ring))
+    }
+
+    fn write_all(&self, writes: impl IntoIterator<Item = (Register, u32)>) -> Result<(), MmioError> {
+        writes.into_iter().try_for_each(|(register, word)| self.write(register, word))
     }
 
     /// Brings the device up with the receive queue alone.
     pub(crate) fn start(&self) -> Result<(), MmioError> {
         self.agree()?;
         self.set_queue(RECEIVE, &self.driver.ring_config())?;
-        self.write(Register::Status, LIVE)
+        self.write(Register::Status, registers::LIVE)
     }
 
     /// Posts all buffers, and kicks if that is wanted.

@@ -5,6 +5,7 @@
 //! * [`ScriptedSource`], [`Faults`]: frames by script, and trouble by seed.
 //! * [`FakeDriver`]: the guest's side of a receive ring. It posts buffers of any shape, checks all that comes back, and
 //!   can turn [hostile](FakeDriver::hostile). [`GuestThread`] runs one as a guest would.
+//! * [`registers`]: what that driver writes where its card is on virtio-mmio.
 //! * [`conformance`]: what each implementation of a boundary trait has to pass.
 //! * [`traffic`]: numbered frames that can be told from each other and from garbage.
 //!
@@ -40,6 +41,7 @@ mod hypervisor;
 mod irq;
 mod level;
 mod memory;
+pub mod registers;
 mod scripted;
 mod sys;
 pub mod traffic;

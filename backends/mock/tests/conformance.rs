@@ -2,7 +2,7 @@
 
 use netrx::IrqId;
 use netrx_mock::conformance::{self, Feeder};
-use netrx_mock::{MockHypervisor, MockIrq, MockMemory, Placing, Script, ScriptedSource};
+use netrx_mock::{MockHypervisor, MockIrq, MockLevel, MockMemory, Placing, Script, ScriptedSource};
 
 struct Scripted(Script);
 
@@ -41,6 +41,14 @@ fn irq() {
     conformance::irq(|| {
         let (line, probe) = MockIrq::new();
         (line, move || probe.raised())
+    });
+}
+
+#[test]
+fn level_line() {
+    conformance::level(|| {
+        let (line, probe) = MockLevel::new();
+        (line, move || probe.is_high())
     });
 }
 

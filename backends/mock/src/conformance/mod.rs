@@ -16,11 +16,13 @@
 mod finite;
 mod hypervisor;
 mod irq;
+mod level;
 mod memory;
 mod source;
 
 pub use finite::finite_source;
 pub use hypervisor::hypervisor;
 pub use irq::irq;
+pub use level::level;
 pub use memory::memory;
 pub use source::{Feeder, source};
