@@ -11,7 +11,7 @@ use crate::{KvmError, MsiRoute};
 /// An edge-triggered line, raised by one write to an eventfd; no vCPU leaves the guest for it.
 ///
 /// The interrupt controller remembers one edge while the guest handles another, so none is lost. On a level-triggered pin
-/// it is the wrong line: the guest may miss the pulse. There use a [`LevelLine`](crate::LevelLine).
+/// it is the wrong line: the guest may miss the pulse. There use a [`LevelPin`](crate::LevelPin).
 ///
 /// Dropping it unbinds the eventfd. It keeps the VM open, and the MSI route that it uses.
 #[derive(Debug)]

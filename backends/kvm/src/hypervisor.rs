@@ -6,7 +6,7 @@ use kvm_ioctls::VmFd;
 use netrx::{GuestMemory, Hypervisor, HypervisorError, IrqId};
 
 use crate::routes::Routes;
-use crate::{Doorbell, DoorbellAt, EdgeLine, KvmError, LevelLine, MsiMessage, MsiRoute, Value, Vcpus};
+use crate::{Doorbell, DoorbellAt, EdgeLine, KvmError, LevelPin, MsiMessage, MsiRoute, Value, Vcpus};
 
 /// A [`Hypervisor`] over a VM that the VMM has made, with its in-kernel interrupt controllers.
 ///
@@ -33,9 +33,9 @@ impl<M: GuestMemory + Clone + 'static> KvmHypervisor<M> {
     ///
     /// # Errors
     /// When `irq` is no pin, or KVM does not bind it.
-    pub fn level_line(&self, irq: IrqId) -> Result<LevelLine, KvmError> {
+    pub fn level_pin(&self, irq: IrqId) -> Result<LevelPin, KvmError> {
         match self.routes.find(irq)? {
-            None => LevelLine::new(&self.vm, irq),
+            None => LevelPin::new(&self.vm, irq),
             Some(_) => Err(KvmError::MsiLevel(irq)),
         }
     }

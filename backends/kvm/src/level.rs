@@ -5,7 +5,7 @@
 //!
 //! > while the status is not zero, the line is up, or is about to be raised, or a resample is waiting to be served.
 //!
-//! 1. [`set`](LevelLine::set) raises the line only when the status was zero: else the rule holds already, and one write
+//! 1. [`signal`](LevelPin::signal) raises the line only when the status was zero: else the rule holds already, and one write
 //!    serves a whole burst.
 //! 2. The guest acknowledges: the status is zero, and the line, still up, falls at the end of interrupt.
 //! 3. If the status was set again between the two, the raise found the line up and had no effect. The resample comes
@@ -20,16 +20,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kvm_ioctls::VmFd;
-use netrx::{IrqError, IrqId, IrqLine};
+use netrx::spec::mmio::interrupt;
+use netrx::{IrqError, IrqId, IrqLine, LevelLine};
 
 use crate::irqfd::Irqfd;
 use crate::sys::Event;
 use crate::{KvmError, Watcher};
-
-/// The status bit of used buffers (virtio 1.2, sections 4.1.4.5 and 4.2.2).
-pub const USED_BUFFER: u32 = 1;
-/// The status bit of a changed configuration.
-pub const CONFIG_CHANGED: u32 = 2;
 
 /// A level-triggered line, with the interrupt status register that it follows.
 ///
@@ -42,7 +38,7 @@ pub const CONFIG_CHANGED: u32 = 2;
 ///
 /// Any thread may call any of it; nothing blocks. When the last clone is dropped, the eventfds are unbound.
 #[derive(Clone, Debug)]
-pub struct LevelLine(Arc<Level>);
+pub struct LevelPin(Arc<Level>);
 
 #[derive(Debug)]
 struct Level {
@@ -51,18 +47,18 @@ struct Level {
     status: Mutex<u32>,
 }
 
-impl LevelLine {
+impl LevelPin {
     pub(crate) fn new(vm: &Arc<VmFd>, irq: IrqId) -> Result<Self, KvmError> {
         let resampled = Event::new()?;
         let irqfd = Irqfd::level(vm, irq, &resampled)?;
         Ok(Self(Arc::new(Level { irqfd, resampled, status: Mutex::new(0) })))
     }
 
-    /// Sets bits of the status, [`USED_BUFFER`] or [`CONFIG_CHANGED`], and so raises the line.
+    /// Sets bits of the status (those of [`interrupt`]), and so raises the line.
     ///
     /// # Errors
     /// When the eventfd cannot be written. The status is as before then.
-    pub fn set(&self, bits: u32) -> Result<(), KvmError> {
+    pub fn signal(&self, bits: u32) -> Result<(), KvmError> {
         let mut status = self.lock();
         if *status == 0 && bits != 0 {
             self.0.irqfd.raise()?;
@@ -116,14 +112,30 @@ impl LevelLine {
     }
 }
 
-impl IrqLine for LevelLine {
+/// For a device that keeps the status itself, as virtio-mmio's [`MmioDevice`](netrx::MmioDevice) does: then nobody but that
+/// device sets it, and the resamples are served all the same.
+///
+/// A line that is lowered falls with the guest's end of interrupt.
+impl LevelLine for LevelPin {
+    fn set(&mut self, high: bool) -> Result<(), IrqError> {
+        if high {
+            self.signal(interrupt::USED)?;
+        } else {
+            self.acknowledge(u32::MAX);
+        }
+        Ok(())
+    }
+}
+
+/// For a device without a register of its own: what it has used becomes its status here.
+impl IrqLine for LevelPin {
     fn raise(&mut self) -> Result<(), IrqError> {
-        Ok(self.set(USED_BUFFER)?)
+        Ok(self.signal(interrupt::USED)?)
     }
 }
 
 /// Readable when there is a resample to be served.
-impl AsFd for LevelLine {
+impl AsFd for LevelPin {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.resampled.as_fd()
     }

@@ -1,7 +1,7 @@
 //! KVM: what a receive queue needs of a virtual machine that the VMM already has.
 //!
 //! ```text
-//! engine --raise--> EdgeLine, LevelLine --irqfd--> GSI --pin or MsiRoute--> guest
+//! engine --raise--> EdgeLine, LevelPin --irqfd--> GSI --pin or MsiRoute--> guest
 //! guest --QueueNotify--> Doorbell (ioeventfd) --Watcher or the VMM's own loop--> RxWorkerSlot::kick
 //! VMM --exit_vcpus--> Vcpus --immediate_exit and a signal--> KVM_RUN returns EINTR
 //! ```
@@ -9,7 +9,7 @@
 //! 1. The VMM makes its VM, with the in-kernel interrupt controllers (`KVM_CREATE_IRQCHIP`), and its guest memory.
 //!    `MemorySlots::register` shows the memory to the guest.
 //! 2. A `KvmHypervisor` over both is handed to `RxWorkerSlot::deposit_hypervisor`, for an edge-triggered line; or a
-//!    `LevelLine` of it to `deposit_irq`.
+//!    `LevelPin` of it to `deposit_irq`, or to a `MmioDevice` that has its own slot.
 //! 3. A `Doorbell` takes the driver's kicks without an exit to the VMM.
 //! 4. Each vCPU's thread joins `Vcpus` before its first `KVM_RUN`.
 //! 5. Dropping any of these undoes it in the VM: the line is unbound, the doorbell unregistered, the slot emptied.
@@ -19,7 +19,7 @@
 //! | --- | --- | --- |
 //! | MSI or MSI-X | `msi_route`, then `irq_line` of its number | nothing more |
 //! | an edge-triggered pin | `irq_line` | nothing more |
-//! | a level-triggered pin (virtio-pci INTx, virtio-mmio) | `level_line` | its resample descriptor served |
+//! | a level-triggered pin (virtio-pci INTx, virtio-mmio) | `level_pin` | its resample descriptor served |
 //!
 //! # Platforms
 //! Linux on x86-64. On other systems this crate is empty.
@@ -56,7 +56,7 @@ pub use error::KvmError;
 #[cfg(supported)]
 pub use hypervisor::KvmHypervisor;
 #[cfg(supported)]
-pub use level::{CONFIG_CHANGED, LevelLine, USED_BUFFER};
+pub use level::LevelPin;
 #[cfg(supported)]
 pub use memory::MemorySlots;
 #[cfg(supported)]

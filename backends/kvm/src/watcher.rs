@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use crate::KvmError;
 use crate::sys::Event;
 
-/// A thread that sleeps until a [`Doorbell`](crate::Doorbell) rings or a [`LevelLine`](crate::LevelLine) is resampled, and
+/// A thread that sleeps until a [`Doorbell`](crate::Doorbell) rings or a [`LevelPin`](crate::LevelPin) is resampled, and
 /// serves it. It polls nothing on a timer.
 ///
 /// Dropping it stops and joins the thread, as [`stop`](Self::stop) does.

@@ -3,8 +3,6 @@
 use std::sync::{Arc, PoisonError};
 
 use loom::sync::{Condvar, Mutex, MutexGuard};
-use netrx::mmio::{MmioIrq, Transmit};
-use netrx::ring::TxReader;
 use netrx::spec::mmio::{Register, status};
 use netrx::{FrameSource, IrqError, LevelLine, MmioDevice, NetConfig};
 
@@ -30,17 +28,6 @@ impl LevelLine for Pin {
     }
 }
 
-/// Nobody serves the transmit queue.
-struct Nobody;
-
-impl Transmit<Arc<Ram>, Pin> for Nobody {
-    fn start(&self, _reader: TxReader<Arc<Ram>>, _irq: MmioIrq<Pin>) {}
-
-    fn kick(&self) {}
-
-    fn stop(&self) {}
-}
-
 /// A card, shared by its clones.
 #[derive(Clone)]
 pub struct Card {
@@ -54,7 +41,7 @@ impl Card {
     pub fn new(guest: &Guest) -> Option<Self> {
         let pin = Pin::default();
         let config = NetConfig::new([2, 0, 0, 0, 0, 1]);
-        let device = MmioDevice::new("loom", &config, guest.memory(), pin.clone(), Nobody).ok()?;
+        let device = MmioDevice::new("loom", &config, guest.memory(), pin.clone(), ()).ok()?;
         Some(Self { device: Arc::new(device), pin })
     }
 

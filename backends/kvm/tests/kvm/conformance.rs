@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use anyhow::{Context, Result};
 use netrx::{Gpa, Hypervisor, IrqError, IrqId, IrqLine};
-use netrx_kvm::{LevelLine, Watcher};
+use netrx_kvm::{LevelPin, Watcher};
 use netrx_mock::conformance;
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 
@@ -58,7 +58,7 @@ impl Drop for Taking {
 
 /// A level-triggered line whose resamples are served.
 struct Watched {
-    line: LevelLine,
+    line: LevelPin,
     _resamples: Watcher,
 }
 
@@ -93,7 +93,7 @@ fn edge_lines() -> Result<()> {
 #[test]
 fn level_lines() -> Result<()> {
     lines(LEVEL, |machine| {
-        let line = machine.hypervisor.level_line(IRQ)?;
+        let line = machine.hypervisor.level_pin(IRQ)?;
         let (status, resamples) = (line.clone(), line.watch()?);
         Ok((Watched { line, _resamples: resamples }, Box::new(move || status.take_status())))
     })

@@ -4,10 +4,11 @@ use std::sync::{Arc, mpsc};
 
 use anyhow::{Context, Result, bail, ensure};
 use crossbeam_channel::{Sender, bounded};
-use netrx::{EngineConfig, Hypervisor, IrqLine, RxConfig, RxWorkerSlot};
+use netrx::spec::mmio::Register;
+use netrx::{EngineConfig, Hypervisor, IrqLine, MmioDevice, NetConfig, RxConfig, RxWorkerSlot};
 use netrx_channel::ChannelSource;
-use netrx_kvm::{DoorbellAt, LevelLine, Value};
-use netrx_mock::traffic;
+use netrx_kvm::{DoorbellAt, LevelPin, Value};
+use netrx_mock::{registers, traffic};
 use vm_memory::GuestMemoryMmap;
 
 use crate::guest::{self, Call, Guest, IRQ, port};
@@ -63,16 +64,26 @@ fn level_by_flags_and_exits() -> Result<()> {
     arrive(Guest { level: true, event_idx: false }, Kicks::Exit)
 }
 
+#[test]
+fn by_registers_with_event_idx() -> Result<()> {
+    arrive_by_registers(Guest { level: true, event_idx: true })
+}
+
+#[test]
+fn by_registers_and_flags() -> Result<()> {
+    arrive_by_registers(Guest { level: true, event_idx: false })
+}
+
 fn arrive(guest: Guest, kicks: Kicks) -> Result<()> {
     let Some(machine) = Machine::new(guest)? else { return Ok(()) };
     let slot = Arc::new(Slot::new("kvm-rx"));
     slot.deposit_memory(machine.memory.clone());
-    let level = guest.level.then(|| machine.hypervisor.level_line(IRQ)).transpose()?;
+    let level = guest.level.then(|| machine.hypervisor.level_pin(IRQ)).transpose()?;
     slot.deposit_irq(match &level {
         Some(level) => Box::new(level.clone()),
         None => Box::new(machine.hypervisor.irq_line(IRQ)?),
     });
-    let _resamples = level.as_ref().map(LevelLine::watch).transpose()?;
+    let _resamples = level.as_ref().map(LevelPin::watch).transpose()?;
     let bell = || machine.hypervisor.doorbell(DoorbellAt::Port(port::KICK), Value::U16(0));
     let bell = (kicks == Kicks::Doorbell).then(bell).transpose()?;
     let kicked = Arc::clone(&slot);
@@ -86,21 +97,66 @@ fn arrive(guest: Guest, kicks: Kicks) -> Result<()> {
             Call::Sum(sum) => Said::Sum(sum),
             Call::Count(count) => Said::Count(count),
             Call::Kick => return kicked.kick(),
-            Call::Status(status) => return *status = line.as_ref().map_or(0, LevelLine::take_status) as u8,
+            Call::Status(status) => return *status = line.as_ref().map_or(0, LevelPin::take_status) as u8,
         };
         let _ = says.send(word);
     })?;
     ensure!(matches!(said.recv_timeout(STUCK)?, Said::Ready), "the driver is ready first");
-    deliver(&slot, guest, &said)?;
+    deliver(&slot, &said, || {
+        let (ring, features) = (guest.ring(), guest.features());
+        Ok(slot.driver_ok(RxConfig { ring, features, engine: EngineConfig::default(), restored: false })?)
+    })?;
     cpu.stop()
 }
 
+/// Through the registers of a virtio-mmio card, which keeps the interrupt status and lowers its pin.
+fn arrive_by_registers(guest: Guest) -> Result<()> {
+    let Some(machine) = Machine::new(guest)? else { return Ok(()) };
+    let pin = machine.hypervisor.level_pin(IRQ)?;
+    let resamples = pin.watch()?;
+    let config = NetConfig::new([2, 0, 0, 0, 0, 1]);
+    let device = Arc::new(MmioDevice::new("kvm-mmio-rx", &config, machine.memory.clone(), pin, ())?);
+    let (says, said) = mpsc::channel();
+    let registers = Arc::clone(&device);
+    let cpu = machine.start(move |call| {
+        let word = match call {
+            Call::Ready => Said::Ready,
+            Call::Sum(sum) => Said::Sum(sum),
+            Call::Count(count) => Said::Count(count),
+            Call::Kick => return write(&registers, Register::QueueNotify, 0),
+            Call::Status(status) => {
+                let mut word = [0; 4];
+                registers.read(Register::InterruptStatus as u64, &mut word);
+                *status = word[0];
+                return write(&registers, Register::InterruptAck, u32::from_le_bytes(word));
+            }
+        };
+        let _ = says.send(word);
+    })?;
+    ensure!(matches!(said.recv_timeout(STUCK)?, Said::Ready), "the driver is ready first");
+    deliver(device.slot(), &said, || {
+        let writes = registers::bring_up(guest.features(), &[(0, guest.ring())]);
+        writes.into_iter().for_each(|(register, word)| write(&device, register, word));
+        Ok(())
+    })?;
+    resamples.stop()?;
+    cpu.stop()
+}
+
+fn write(device: &MmioDevice<GuestMemoryMmap, LevelPin>, register: Register, word: u32) {
+    let written = device.write(register as u64, &word.to_le_bytes());
+    assert!(written.is_ok(), "{register:?} <- {word:#x}: {written:?}");
+}
+
 /// Sends the frames in bursts, each to a guest that has counted all before it, and checks what it says of each.
-fn deliver(slot: &Slot, guest: Guest, said: &mpsc::Receiver<Said>) -> Result<()> {
+fn deliver<I: IrqLine>(
+    slot: &RxWorkerSlot<GuestMemoryMmap, I>,
+    said: &mpsc::Receiver<Said>,
+    driver_ok: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     let (frames, receiver) = bounded(256);
     slot.offer_source(0, ChannelSource::new(receiver));
-    let (ring, features) = (guest.ring(), guest.features());
-    slot.driver_ok(RxConfig { ring, features, engine: EngineConfig::default(), restored: false })?;
+    driver_ok()?;
     let (mut numbers, mut bursts, mut interrupts, mut frame) = (0..FRAMES, 0, 0, Vec::new());
     while numbers.start < FRAMES {
         let burst = numbers.by_ref().take(BURSTS[bursts % BURSTS.len()]);
@@ -111,7 +167,7 @@ fn deliver(slot: &Slot, guest: Guest, said: &mpsc::Receiver<Said>) -> Result<()>
     drop(frames);
     let stats = slot.stop()?.context("a worker ran")?.report.stats;
     let raised = stats.irqs_raised;
-    println!("{FRAMES} frames in {bursts} bursts, {raised} interrupts, {interrupts} seen: {guest:?}");
+    println!("{FRAMES} frames in {bursts} bursts, {raised} interrupts, {interrupts} seen");
     ensure!(stats.frames_delivered == FRAMES, "{stats:?}");
     ensure!(stats.starved > 0, "a full guest was waited for");
     ensure!(interrupts >= bursts as u64, "each burst finds the guest asleep");

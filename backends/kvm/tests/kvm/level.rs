@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use netrx_kvm::{CONFIG_CHANGED, LevelLine, USED_BUFFER};
+use netrx::spec::mmio::interrupt;
+use netrx_kvm::LevelPin;
 
 use crate::guest::{Call, Guest, IRQ};
 use crate::rig::{Cpu, Machine, STUCK};
@@ -18,7 +19,7 @@ const QUIET: Duration = Duration::from_millis(300);
 
 /// A guest on a level-triggered line, which tells what it read of the status at each interrupt.
 struct Scene {
-    line: LevelLine,
+    line: LevelPin,
     taken: Receiver<u32>,
     cpu: Cpu,
     _machine: Machine,
@@ -26,9 +27,9 @@ struct Scene {
 
 impl Scene {
     /// `device` acts between the guest's acknowledge and its end of interrupt.
-    fn new(mut device: impl FnMut(&LevelLine) + Send + 'static) -> Result<Option<Self>> {
+    fn new(mut device: impl FnMut(&LevelPin) + Send + 'static) -> Result<Option<Self>> {
         let Some(machine) = Machine::new(GUEST)? else { return Ok(None) };
-        let line = machine.hypervisor.level_line(IRQ)?;
+        let line = machine.hypervisor.level_pin(IRQ)?;
         let (takes, taken) = mpsc::channel();
         let (register, mut read) = (line.clone(), 0);
         let cpu = machine.start(move |call| match call {
@@ -51,9 +52,9 @@ impl Scene {
 #[test]
 fn acknowledged_it_falls_and_stays_down() -> Result<()> {
     let Some(scene) = Scene::new(|_| {})? else { return Ok(()) };
-    scene.line.set(USED_BUFFER | CONFIG_CHANGED)?;
+    scene.line.signal(interrupt::USED | interrupt::CONFIG)?;
     let read = scene.taken.recv_timeout(STUCK)?;
-    ensure!(read & CONFIG_CHANGED != 0 && read & USED_BUFFER != 0);
+    ensure!(read & interrupt::CONFIG != 0 && read & interrupt::USED != 0);
     ensure!(scene.is_quiet(), "one interrupt for one cause");
     ensure!(!scene.line.resample()?, "nothing was left to raise it for");
     ensure!(scene.is_quiet(), "a resample without a cause raises nothing");
@@ -63,19 +64,19 @@ fn acknowledged_it_falls_and_stays_down() -> Result<()> {
 #[test]
 fn raised_between_acknowledge_and_end_of_interrupt_it_comes_by_resample() -> Result<()> {
     let mut raised = false;
-    let device = move |line: &LevelLine| {
+    let device = move |line: &LevelPin| {
         if !raised {
-            raised = line.set(USED_BUFFER).is_ok();
+            raised = line.signal(interrupt::USED).is_ok();
             thread::sleep(LAG);
         }
     };
     let Some(scene) = Scene::new(device)? else { return Ok(()) };
-    scene.line.set(USED_BUFFER)?;
-    ensure!(scene.taken.recv_timeout(STUCK)? == USED_BUFFER);
+    scene.line.signal(interrupt::USED)?;
+    ensure!(scene.taken.recv_timeout(STUCK)? == interrupt::USED);
     ensure!(scene.is_quiet(), "the line was up when it was raised again, and then fell");
-    ensure!(scene.line.status() == USED_BUFFER, "the cause is not lost");
+    ensure!(scene.line.status() == interrupt::USED, "the cause is not lost");
     ensure!(scene.line.resample()?, "the resample finds it");
-    ensure!(scene.taken.recv_timeout(STUCK)? == USED_BUFFER);
+    ensure!(scene.taken.recv_timeout(STUCK)? == interrupt::USED);
     ensure!(scene.is_quiet());
     scene.cpu.stop()
 }
@@ -84,14 +85,14 @@ fn raised_between_acknowledge_and_end_of_interrupt_it_comes_by_resample() -> Res
 fn each_cause_is_seen_once() -> Result<()> {
     const AGAIN: u32 = 1000;
     let mut left = AGAIN;
-    let device = move |line: &LevelLine| {
-        if left > 0 && line.status() == 0 && line.set(USED_BUFFER).is_ok() {
+    let device = move |line: &LevelPin| {
+        if left > 0 && line.status() == 0 && line.signal(interrupt::USED).is_ok() {
             left -= 1;
         }
     };
     let Some(scene) = Scene::new(device)? else { return Ok(()) };
     let resamples = scene.line.watch()?;
-    scene.line.set(USED_BUFFER)?;
+    scene.line.signal(interrupt::USED)?;
     let (mut seen, mut idle) = (0, 0);
     while let Ok(read) = scene.taken.recv_timeout(if seen <= AGAIN { STUCK } else { QUIET }) {
         (seen, idle) = (seen + read, idle + u32::from(read == 0));
@@ -107,7 +108,7 @@ fn a_burst_of_causes_ends_acknowledged() -> Result<()> {
     let Some(scene) = Scene::new(|_| {})? else { return Ok(()) };
     let resamples = scene.line.watch()?;
     for _ in 0..1000 {
-        scene.line.set(USED_BUFFER)?;
+        scene.line.signal(interrupt::USED)?;
     }
     let mut taken = 0;
     while scene.taken.recv_timeout(QUIET).is_ok() {
@@ -122,14 +123,14 @@ fn a_burst_of_causes_ends_acknowledged() -> Result<()> {
 #[test]
 fn the_register_is_virtio_mmios_too() -> Result<()> {
     let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
-    let line = machine.hypervisor.level_line(IRQ)?;
-    line.set(0)?;
+    let line = machine.hypervisor.level_pin(IRQ)?;
+    line.signal(0)?;
     ensure!(line.status() == 0);
-    line.set(USED_BUFFER)?;
-    line.set(CONFIG_CHANGED)?;
-    line.acknowledge(USED_BUFFER);
-    ensure!(line.status() == CONFIG_CHANGED, "what was not acknowledged stays");
-    ensure!(line.take_status() == CONFIG_CHANGED && line.status() == 0);
+    line.signal(interrupt::USED)?;
+    line.signal(interrupt::CONFIG)?;
+    line.acknowledge(interrupt::USED);
+    ensure!(line.status() == interrupt::CONFIG, "what was not acknowledged stays");
+    ensure!(line.take_status() == interrupt::CONFIG && line.status() == 0);
     ensure!(!line.resample()?, "no guest has ended an interrupt");
     Ok(())
 }

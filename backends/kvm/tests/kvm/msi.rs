@@ -106,7 +106,7 @@ fn routes_go_and_pins_stay() -> Result<()> {
     let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
     let route = machine.hypervisor.msi_route(message(0x41))?;
     let irq = route.irq();
-    ensure!(matches!(machine.hypervisor.level_line(irq), Err(KvmError::MsiLevel(refused)) if refused == irq));
+    ensure!(matches!(machine.hypervisor.level_pin(irq), Err(KvmError::MsiLevel(refused)) if refused == irq));
     drop(route);
     let gone = machine.hypervisor.irq_line(irq);
     ensure!(matches!(gone, Err(HypervisorError::NoSuchIrq(missing)) if missing == irq));

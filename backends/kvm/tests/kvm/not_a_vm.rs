@@ -28,7 +28,7 @@ fn every_call_is_refused_with_a_type() -> Result<()> {
     ensure!(matches!(slots, Err(KvmError::Slot { slot: 0, .. })), "{slots:?}");
     let machine = KvmHypervisor::new(vm, memory, Vcpus::new(SIGRTMIN())?);
     ensure!(matches!(machine.irq_line(IrqId(5)), Err(HypervisorError::Backend(_))));
-    ensure!(matches!(machine.level_line(IrqId(5)), Err(KvmError::Bind { .. })));
+    ensure!(matches!(machine.level_pin(IrqId(5)), Err(KvmError::Bind { .. })));
     let message = MsiMessage { address: 0xfee0_0000, data: 0x41 };
     ensure!(matches!(machine.msi_route(message), Err(KvmError::NoFreeIrq(_))), "it has no interrupts at all");
     let bell = machine.doorbell(DoorbellAt::Port(1), Value::Any);

@@ -65,7 +65,7 @@ fn there_is_no_interrupt_behind_the_pins() -> Result<()> {
     for irq in [IrqId(24), IrqId(4096), IrqId(u32::MAX)] {
         let edge = machine.hypervisor.irq_line(irq);
         ensure!(matches!(edge, Err(HypervisorError::NoSuchIrq(missing)) if missing == irq));
-        let level = machine.hypervisor.level_line(irq);
+        let level = machine.hypervisor.level_pin(irq);
         ensure!(matches!(level, Err(KvmError::NoSuchIrq(missing)) if missing == irq));
     }
     Ok(())
@@ -77,7 +77,7 @@ fn without_interrupt_controllers_there_are_no_lines() -> Result<()> {
     let machine = KvmHypervisor::new(vm, memory(&[(0, 0x1000)])?, Vcpus::new(SIGRTMIN())?);
     let edge = machine.irq_line(IrqId(5)).map_err(|error| error.to_string());
     ensure!(matches!(&edge, Err(text) if text.contains("interrupt controllers")), "{edge:?}");
-    let level = machine.level_line(IrqId(5));
+    let level = machine.level_pin(IrqId(5));
     ensure!(matches!(level, Err(KvmError::Bind { irq: IrqId(5), .. })), "{level:?}");
     let route = machine.msi_route(MsiMessage { address: 0xfee0_0000, data: 0x41 });
     ensure!(matches!(route, Err(KvmError::Route { .. })), "{route:?}");
