@@ -2,26 +2,32 @@
 //!
 //! A ring before or during the sleep ends it, and none is lost: the flag is set before the sleeper is looked for, and
 //! the sleeper says that it sleeps before it looks at the flag. A ring while the worker is busy costs one atomic
-//! instruction and no system call.
+//! instruction, no lock and no system call.
 
-use std::sync::OnceLock;
+use std::sync::PoisonError;
 
-use crate::sync::{AtomicU32, Ordering, thread};
+use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering, thread};
 
 const KICKED: u32 = 1;
 const STOPPED: u32 = 2;
 const SLEEPING: u32 = 4;
 
-/// The bell of one worker: the guest's kicks and the VMM's stop.
+/// The bell of a slot's workers, of which there is one at a time: the guest's kicks and the VMM's stop.
 #[derive(Debug)]
 pub(super) struct Bell {
     state: AtomicU32,
-    sleeper: OnceLock<thread::Thread>,
+    /// The last worker that slept. Only locked to fall asleep and to wake a sleeper.
+    sleeper: Mutex<Option<thread::Thread>>,
 }
 
 impl Bell {
     pub(super) fn new() -> Self {
-        Self { state: AtomicU32::new(0), sleeper: OnceLock::new() }
+        Self { state: AtomicU32::new(0), sleeper: Mutex::new(None) }
+    }
+
+    /// A new worker is about to look at the ring: whatever was rung for the one before is over.
+    pub(super) fn renew(&self) {
+        self.state.swap(0, Ordering::AcqRel);
     }
 
     /// The guest made chains available. From any thread; never blocks.
@@ -38,9 +44,9 @@ impl Bell {
         self.state.load(Ordering::Acquire) & STOPPED != 0
     }
 
-    /// Sleeps until kicked or stopped. Only ever called from one thread.
+    /// Sleeps until kicked or stopped. Only ever called by the worker.
     pub(super) fn sleep(&self) {
-        self.sleeper.get_or_init(thread::current);
+        *self.sleeper() = Some(thread::current());
         self.state.fetch_or(SLEEPING, Ordering::AcqRel);
         while self.state.load(Ordering::Acquire) & (KICKED | STOPPED) == 0 {
             thread::park();
@@ -51,9 +57,13 @@ impl Bell {
     fn ring(&self, why: u32) {
         let before = self.state.fetch_or(why, Ordering::AcqRel);
         if before & SLEEPING != 0
-            && let Some(sleeper) = self.sleeper.get()
+            && let Some(sleeper) = &*self.sleeper()
         {
             sleeper.unpark();
         }
+    }
+
+    fn sleeper(&self) -> MutexGuard<'_, Option<thread::Thread>> {
+        self.sleeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -31,6 +31,7 @@ pub struct RxWorkerSlot<M: GuestMemory + 'static, I: IrqLine + 'static> {
     name: String,
     inner: Mutex<Inner<M, I>>,
     settled: Condvar,
+    bell: Arc<Bell>,
 }
 
 struct Inner<M, I> {
@@ -51,7 +52,6 @@ enum State<M, I> {
 
 struct Running<M, I> {
     thread: Handle<M, I>,
-    bell: Arc<Bell>,
     waker: Waker,
     counters: Arc<Counters>,
 }
@@ -151,7 +151,12 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         let inner = Inner { memory: None, irq: None, sources: Vec::new(), on_end: None, state: State::Idle };
-        Self { name: name.into(), inner: Mutex::new(inner), settled: Condvar::new() }
+        Self {
+            name: name.into(),
+            inner: Mutex::new(inner),
+            settled: Condvar::new(),
+            bell: Arc::new(Bell::new()),
+        }
     }
 
     /// Deposits the guest's memory, for the next start.
@@ -200,11 +205,12 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
         if !matches!(inner.state, State::Idle) {
             return Err(SlotError::Running);
         }
-        let job = inner.job(&config)?;
-        let (bell, waker, counters) = (Arc::clone(&job.bell), job.source.waker(), job.engine.counters());
+        let job = inner.job(&config, &self.bell)?;
+        let (waker, counters) = (job.source.waker(), job.engine.counters());
+        self.bell.renew();
         match spawn(&self.name, job) {
             Ok(thread) => {
-                inner.state = State::Running(Running { thread, bell, waker, counters });
+                inner.state = State::Running(Running { thread, waker, counters });
                 Ok(())
             }
             Err((error, job)) => {
@@ -216,13 +222,10 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
         }
     }
 
-    /// The driver made buffers available (`QueueNotify`). Does nothing when no worker runs; never blocks on one.
+    /// The driver made buffers available (`QueueNotify`). Without a worker it has no effect: the next one looks at the ring
+    /// first. Never blocks, and takes no lock unless it has to wake the worker.
     pub fn kick(&self) {
-        let bell = match &self.lock().state {
-            State::Running(running) => Arc::clone(&running.bell),
-            State::Idle | State::Stopping(_) => return,
-        };
-        bell.kick();
+        self.bell.kick();
     }
 
     /// The counters of the worker that runs, if one does.
@@ -273,13 +276,13 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
         let State::Running(running) = &inner.state else { return Ok(None) };
         let worker = running.thread.thread().id();
         if worker == me {
-            running.bell.stop();
+            self.bell.stop();
             return Err(SlotError::OwnThread);
         }
         let running = std::mem::replace(&mut inner.state, State::Stopping(worker));
         drop(inner);
-        let State::Running(Running { thread, bell, waker, .. }) = running else { return Ok(None) };
-        bell.stop();
+        let State::Running(Running { thread, waker, .. }) = running else { return Ok(None) };
+        self.bell.stop();
         waker.wake();
         let outcome = thread.join().ok().flatten();
         if outcome.is_none() {
@@ -313,7 +316,7 @@ impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
     }
 
     /// Makes a job of the deposited parts, or leaves all of them in place.
-    fn job(&mut self, config: &RxConfig) -> Result<Job<M, I>, SlotError> {
+    fn job(&mut self, config: &RxConfig, bell: &Arc<Bell>) -> Result<Job<M, I>, SlotError> {
         let (Some(memory), Some(_), false) = (&self.memory, &self.irq, self.sources.is_empty()) else {
             return Err(SlotError::Missing(self.missing()));
         };
@@ -326,7 +329,7 @@ impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
         if config.restored {
             engine.owe_interrupt();
         }
-        Ok(Job { engine, source, rank, bell: Arc::new(Bell::new()), on_end: self.on_end.take() })
+        Ok(Job { engine, source, rank, bell: Arc::clone(bell), on_end: self.on_end.take() })
     }
 
     fn missing(&self) -> Vec<Part> {

@@ -20,6 +20,11 @@ fn start(guest: &Guest, frames: u8) -> (Arc<Slot>, Line) {
     slot.deposit_memory(guest.memory());
     slot.deposit_irq(line.clone());
     slot.offer_source(0, Few::new(frames, guest.touched()));
+    driver_ok(&slot, guest);
+    (Arc::new(slot), line)
+}
+
+fn driver_ok(slot: &Slot, guest: &Guest) {
     let config = RxConfig {
         ring: guest.ring_config(),
         features: guest.features(),
@@ -28,7 +33,6 @@ fn start(guest: &Guest, frames: u8) -> (Arc<Slot>, Line) {
     };
     let started = slot.driver_ok(config);
     assert!(started.is_ok(), "{started:?}");
-    (Arc::new(slot), line)
 }
 
 fn stop(slot: &Slot) -> Option<Stopped> {
@@ -153,5 +157,25 @@ fn kick_meets_stop() {
         let kicker = thread::spawn(move || other.kick());
         assert!(stop(&slot).is_some());
         assert!(kicker.join().is_ok());
+    });
+}
+
+/// The device is reset and started again while a kick is under way, and then the driver posts and kicks: a kick for the
+/// first worker neither wakes nor silences the second for good.
+#[test]
+fn kick_meets_a_second_worker() {
+    check(3, || {
+        let mut guest = Guest::new(1, 64, FLAGS);
+        let (slot, line) = start(&guest, 1);
+        let other = Arc::clone(&slot);
+        let kicker = thread::spawn(move || other.kick());
+        assert!(matches!(slot.reset(), Ok(Some(_))));
+        driver_ok(&slot, &guest);
+        if guest.post() {
+            slot.kick();
+        }
+        guest.take_many(1, || line.sleep());
+        assert!(kicker.join().is_ok());
+        assert!(stop(&slot).is_some());
     });
 }
