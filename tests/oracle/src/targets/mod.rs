@@ -6,6 +6,7 @@
 mod arena;
 mod descriptor_chain;
 mod input;
+mod mmio_ops;
 mod net_hdr;
 mod ring_bytes;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
@@ -20,6 +21,7 @@ pub type Body = fn(&[u8]);
 /// Each target's name and body.
 pub const TARGETS: &[(&str, Body)] = &[
     ("descriptor_chain", descriptor_chain::play),
+    ("mmio_ops", mmio_ops::play),
     ("net_hdr", net_hdr::play),
     ("ring_bytes", ring_bytes::play),
     #[cfg(any(target_os = "linux", target_os = "macos"))]

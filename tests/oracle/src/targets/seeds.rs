@@ -21,6 +21,7 @@ type Named = (&'static str, Vec<u8>);
 pub fn seeds() -> Vec<Seed> {
     let targets = [
         ("descriptor_chain", descriptor_chain()),
+        ("mmio_ops", mmio_ops()),
         ("net_hdr", net_hdr()),
         ("ring_bytes", ring_bytes()),
         ("ring_ops", ring_ops()),
@@ -176,6 +177,23 @@ fn ops(log: u8, features: u8, how: u8, start: u16, shapes: &[(bool, &[u16])], st
     }
     input.extend_from_slice(steps);
     input
+}
+
+/// A driver that keeps the rules, one that writes registers by itself, one that sends, and one that scribbles.
+fn mmio_ops() -> Vec<Named> {
+    const UP: u8 = 3;
+    const UP_TO_SEND: u8 = 4;
+    const TRAFFIC: [u8; 11] = [5, 8, 6, 0, 6, 255, 6, 40, 7, 8, 7];
+    const RESET: u8 = 10;
+    let honest =
+        [&[EVENT_IDX, UP][..], &TRAFFIC, &TRAFFIC, &[RESET, UP], &TRAFFIC, &[11, 1, 11, 0, 7]].concat();
+    let by_hand = [&[0, 0, 25, 0, 1, 0, 25, 0, 3, 0, 25, 0, 11, 2, 0x70, 0, 4][..], &TRAFFIC].concat();
+    let descriptor = [9, 0, 0x40, 16, 0x50, 0x40, 0, 0x40, 0, 0, 0, 0, 60, 0, 0, 0, 0, 0, 0, 0];
+    let available = [9, 0, 0x41, 6, 0, 0, 1, 0, 0, 0];
+    let sending = [&[MRG_RXBUF, UP_TO_SEND][..], &TRAFFIC, &descriptor, &available, &[0, 12, 0, 1]].concat();
+    let scribbling =
+        [&[INDIRECT_DESC, UP, 5, 8, 9, 0, 1, 32][..], &[0xff; 32], &TRAFFIC, &[1, 0x44, 0, 2, 7]].concat();
+    vec![("honest", honest), ("by-hand", by_hand), ("sending", sending), ("scribbling", scribbling)]
 }
 
 fn ring_ops() -> Vec<Named> {
