@@ -10,6 +10,8 @@ pub(crate) enum Peer {
     Floor,
     /// The library at hand.
     Netrx,
+    /// The library at hand, with its moderation that adapts.
+    NetrxAdaptive,
     /// `arcbox-net-inject`.
     Predecessor,
     /// `virtio-queue` and `vm-memory`, by `get_slice`: the cheaper of their two idioms.
@@ -28,6 +30,7 @@ impl Peer {
         match self {
             Self::Floor => "floor",
             Self::Netrx => "netrx",
+            Self::NetrxAdaptive => "netrx-adaptive",
             Self::Predecessor => "predecessor",
             Self::RustVmm => "rust-vmm",
             Self::RustVmmWriter => "rust-vmm-writer",
@@ -41,6 +44,7 @@ impl Peer {
         match self {
             Self::Floor | Self::Recvmmsg => (140, 140, 140),
             Self::Netrx => (0, 114, 178),
+            Self::NetrxAdaptive => (86, 180, 233),
             Self::Predecessor => (213, 94, 0),
             Self::RustVmm => (0, 158, 115),
             Self::RustVmmWriter => (204, 121, 167),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use super::{Kick, Rig, Start, WORKERS};
+use super::{Kick, Rig, Start, netrx, predecessor};
 use crate::Result;
 use crate::cli::Effort;
 use crate::guest::{Driver, HEADER_LEN};
@@ -17,6 +17,13 @@ use crate::peer::Peer;
 use crate::probe;
 use crate::report::Report;
 use crate::rounds::Series;
+
+/// The subjects.
+const WORKERS: [(Peer, Start); 3] = [
+    (Peer::Netrx, netrx::start),
+    (Peer::NetrxAdaptive, netrx::start_adaptive),
+    (Peer::Predecessor, predecessor::start),
+];
 
 const NAPI_BUDGET: usize = 64;
 /// Where the number is in a frame: after addresses and type.

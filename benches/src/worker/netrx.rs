@@ -1,8 +1,10 @@
 //! netrx's worker: the public slot, fed by its channel source.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use netrx::engine::Moderation;
 use netrx::worker::{RxConfig, RxWorkerSlot};
 use netrx::{EngineConfig, IrqError, IrqLine};
 use netrx_channel::ChannelSource;
@@ -13,6 +15,8 @@ use crate::guest::netrx::{FEATURES, memory, ring_config};
 use crate::guest::{Driver, RamMap};
 
 const NAME: &str = "netrx-rx";
+/// How long the predecessor gathers frames before it interrupts, as published.
+const PREDECESSORS_WINDOW: Duration = Duration::from_micros(200);
 
 struct Line(Arc<IrqProbe>);
 
@@ -29,8 +33,18 @@ struct Netrx {
     slot: Arc<RxWorkerSlot<RamMap, Line>>,
 }
 
-/// Starts it through the public slot.
+/// Starts it through the public slot, with its defaults: the latency comes first.
 pub(super) fn start(driver: &Driver, irq: Arc<IrqProbe>) -> Result<Option<Box<dyn Worker>>> {
+    with(driver, irq, EngineConfig::default())
+}
+
+/// The same, allowed to hold interrupts back under load for as long as the predecessor does.
+pub(super) fn start_adaptive(driver: &Driver, irq: Arc<IrqProbe>) -> Result<Option<Box<dyn Worker>>> {
+    let moderation = Moderation::adaptive(PREDECESSORS_WINDOW);
+    with(driver, irq, EngineConfig { moderation, ..EngineConfig::default() })
+}
+
+fn with(driver: &Driver, irq: Arc<IrqProbe>, engine: EngineConfig) -> Result<Option<Box<dyn Worker>>> {
     let (frames, receiver) = crossbeam_channel::bounded(CHANNEL);
     let (end, ended) = crossbeam_channel::bounded(1);
     let slot = RxWorkerSlot::new(NAME);
@@ -44,7 +58,7 @@ pub(super) fn start(driver: &Driver, irq: Arc<IrqProbe>) -> Result<Option<Box<dy
     slot.driver_ok(RxConfig {
         ring: ring_config(driver),
         features: FEATURES,
-        engine: EngineConfig::default(),
+        engine,
         restored: false,
     })?;
     Ok(Some(Box::new(Netrx { frames, ended, slot: Arc::new(slot) })))
