@@ -3,8 +3,8 @@
 //! Every descriptor is read once, and every field of it is checked before it is used. A chain that breaks a rule is a
 //! [`ChainFault`]: the guest's doing, never an error of the host.
 
-use super::Pool;
 use super::areas::Areas;
+use super::pool::{ChainBuilder, Pool};
 use crate::mem::{Gpa, GuestMemory, MemoryError, Translator};
 use crate::spec::ring::{DESC_INDIRECT, DESC_LEN, DESC_NEXT, DESC_WRITE};
 
@@ -119,7 +119,7 @@ impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
             steps.count()?;
             *self.fuel = self.fuel.saturating_sub(1);
             self.access.check(&descriptor)?;
-            add_runs(&descriptor, self.memory, |at, run| chain.add(at, run))?;
+            add_runs(&descriptor, self.memory, &mut chain)?;
             if !descriptor.has(DESC_NEXT) {
                 break;
             }
@@ -146,12 +146,14 @@ struct Steps {
 }
 
 impl Steps {
+    #[inline(always)]
     fn count(&mut self) -> Result<(), ChainFault> {
         self.left = self.left.checked_sub(1).ok_or(ChainFault::TooLong)?;
         Ok(())
     }
 
     /// Enters the table that `descriptor` names, and reads its first entry.
+    #[cold]
     fn enter<'m, M: GuestMemory + ?Sized>(
         &mut self,
         descriptor: &Descriptor,
@@ -167,6 +169,7 @@ impl Steps {
         read_entry(descriptor.at, 0, memory)
     }
 
+    #[inline(always)]
     fn next<'m, M: GuestMemory + ?Sized>(
         &mut self,
         index: u16,
@@ -185,6 +188,7 @@ impl Steps {
 }
 
 /// Reads entry `index` of an indirect table, which need not be aligned nor lie in one region.
+#[inline(never)]
 fn read_entry<M: GuestMemory + ?Sized>(
     table: Gpa,
     index: u16,
@@ -198,22 +202,35 @@ fn read_entry<M: GuestMemory + ?Sized>(
     Ok(Descriptor::from_words([first, second].map(u64::from_le_bytes)))
 }
 
-/// Calls `add` with each host run of a buffer; all of it must be backed.
-fn add_runs<'m, M: GuestMemory + ?Sized>(
+/// Adds each host run of a buffer; all of it must be backed.
+#[inline(always)]
+fn add_runs<M: GuestMemory + ?Sized>(
     buffer: &Descriptor,
-    memory: &mut Translator<'m, M>,
-    mut add: impl FnMut(Gpa, crate::mem::GuestSlice<'m>),
+    memory: &mut Translator<'_, M>,
+    chain: &mut ChainBuilder<'_>,
 ) -> Result<(), ChainFault> {
-    if let Some(run) = memory.remembered().get(buffer.at, buffer.len) {
-        add(buffer.at, run);
-        return Ok(());
+    match memory.remembered().get(buffer.at, buffer.len) {
+        Some(run) => {
+            chain.add(buffer.at, run);
+            Ok(())
+        }
+        None => add_scattered(buffer, memory, chain),
     }
+}
+
+/// Adds the host runs of a buffer that is not in the region that was looked up last.
+#[cold]
+fn add_scattered<M: GuestMemory + ?Sized>(
+    buffer: &Descriptor,
+    memory: &mut Translator<'_, M>,
+    chain: &mut ChainBuilder<'_>,
+) -> Result<(), ChainFault> {
     let len = u64::from(buffer.len);
     let end = buffer.at.checked_add(len).ok_or(MemoryError::Overflow { at: buffer.at, len })?;
     let mut at = buffer.at;
     while at < end {
         let run = memory.run(at, (end.0 - at.0) as usize)?;
-        add(at, run);
+        chain.add(at, run);
         at = Gpa(at.0 + run.len() as u64);
     }
     Ok(())

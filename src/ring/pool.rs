@@ -91,6 +91,11 @@ impl Pool {
         self.chains.last().map_or(0, |chain| chain.capacity as usize)
     }
 
+    /// Whether the chain that was popped last is one buffer.
+    pub(crate) fn last_is_single(&self) -> bool {
+        self.chains.last().is_some_and(|chain| chain.rest_len == 0)
+    }
+
     /// How many bytes each free chain holds.
     pub(crate) fn capacities(&self) -> impl Iterator<Item = usize> {
         self.chains.iter().skip(self.next).map(|chain| chain.capacity as usize)
@@ -333,6 +338,7 @@ impl ChainBuilder<'_> {
     }
 
     /// Adds a run of a buffer; what lies beyond [`MAX_CHAIN_BYTES`] is not kept.
+    #[inline]
     pub(crate) fn add(&mut self, at: Gpa, host: GuestSlice<'_>) {
         let host = host.take(MAX_CHAIN_BYTES - self.capacity);
         if host.is_empty() {

@@ -14,6 +14,8 @@ pub struct SplitRing {
     pub(super) event_idx: bool,
     pub(super) indirect: bool,
     pub(super) access: Access,
+    /// The next chain is not expected to be one buffer: the last was not, or is not to be written.
+    pub(super) chained: bool,
     /// The shortest chain that is of use, in bytes.
     pub(super) min_chain: usize,
     pub(super) cursor: Cursor,
@@ -50,6 +52,7 @@ impl SplitRing {
             event_idx: features.has(Features::EVENT_IDX),
             indirect: features.has(Features::INDIRECT_DESC),
             access: Access::Write,
+            chained: false,
             min_chain: rules.len() + if rules.mergeable() { 0 } else { MIN_FRAME },
             cursor: config.start,
             seen: config.start.next_avail,
@@ -70,7 +73,7 @@ impl SplitRing {
         memory: &M,
     ) -> Result<Self, ConfigError> {
         let min_chain = HeaderRules::new(features).len();
-        Ok(Self { access: Access::Read, min_chain, ..Self::new(config, features, memory)? })
+        Ok(Self { access: Access::Read, chained: true, min_chain, ..Self::new(config, features, memory)? })
     }
 
     /// Where the ring stands.

@@ -111,7 +111,9 @@ impl<'t> SplitTurn<'t> {
             min_chain: ring.min_chain,
             fuel: &mut self.fuel,
         };
-        walk.into_pool(&mut ring.pool, popped).inspect_err(|_| ring.heads.complete(popped.id))
+        walk.into_pool(&mut ring.pool, popped).inspect_err(|_| ring.heads.complete(popped.id))?;
+        ring.chained = ring.access == Access::Read || !ring.pool.last_is_single();
+        Ok(())
     }
 
     /// Writes a used entry behind those that the driver can see.
@@ -199,10 +201,7 @@ impl Ring for SplitTurn<'_> {
             }
             let missing =
                 Want { chains: want.chains.saturating_sub(free), bytes: want.bytes.saturating_sub(bytes) };
-            let (popped, more) = match self.ring.access {
-                Access::Write => self.pop_singles(missing),
-                Access::Read => (0, 0),
-            };
+            let (popped, more) = if self.ring.chained { (0, 0) } else { self.pop_singles(missing) };
             left = left.saturating_sub(popped);
             bytes += more;
             if popped == 0 {

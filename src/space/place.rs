@@ -176,7 +176,19 @@ impl<'t> RxSpace<'t> {
                 return done;
             }
             done += 1;
+            if self.declined {
+                return done + self.put_all_in_pool(frames);
+            }
         }
+    }
+
+    /// Places plain frames that the lane will not take, up to the one that has no room; returns how many.
+    fn put_all_in_pool<'f, F>(&mut self, frames: impl Iterator<Item = &'f F>) -> usize
+    where
+        F: AsRef<[u8]> + ?Sized + 'f,
+    {
+        let placed = frames.map(|frame| self.put_in_pool(frame.as_ref(), FrameMeta::PLAIN));
+        placed.take_while(|placed| *placed != Placed::NoRoom).count()
     }
 
     #[inline(always)]
@@ -191,12 +203,15 @@ impl<'t> RxSpace<'t> {
     fn put_plain(&mut self, frame: &[u8]) -> Placed {
         if !self.declined {
             self.close_lane();
+            if !self.ring.has_more() {
+                self.look();
+            }
             self.open_lane();
             if self.put_in_lane(frame) {
                 return Placed::Delivered;
             }
             // A driver whose chain it declines has more of the kind.
-            self.declined = true;
+            self.declined = frame.len() >= MIN_FRAME;
         }
         self.put_in_pool(frame, FrameMeta::PLAIN)
     }
@@ -267,6 +282,13 @@ impl<'t> RxSpace<'t> {
             }
         }
         if self.holds_whole_ring() { Span::Never } else { Span::Short }
+    }
+
+    /// Looks what the driver has posted meanwhile; a ring that makes no sense has nothing.
+    fn look(&mut self) {
+        if let Err(error) = self.ring.look() {
+            self.broken = Some(error);
+        }
     }
 
     /// Pops chains; a ring that makes no sense has none.

@@ -55,12 +55,7 @@ fn with(driver: &Driver, irq: Arc<IrqProbe>, engine: EngineConfig) -> Result<Opt
         // Only one end is waited for.
         let _ = end.try_send(());
     });
-    slot.driver_ok(RxConfig {
-        ring: ring_config(driver),
-        features: FEATURES,
-        engine,
-        restored: false,
-    })?;
+    slot.driver_ok(RxConfig { ring: ring_config(driver), features: FEATURES, engine, restored: false })?;
     Ok(Some(Box::new(Netrx { frames, ended, slot: Arc::new(slot) })))
 }
 
