@@ -203,6 +203,17 @@ impl Pool {
         lists.map(|buffer| bytes.copy_to(unsafe { buffer.attach() })).sum()
     }
 
+    /// Appends the first `len` bytes of the scatter list of `slot`, or all that it has, to `bytes`.
+    pub(crate) fn copy_from_list(&self, slot: Slot, len: usize, bytes: &mut Vec<u8>) {
+        let mut start = bytes.len();
+        bytes.resize(start + len.min(slot.room), 0);
+        for buffer in self.lists.iter().skip(slot.list).take(slot.len) {
+            // SAFETY: the list was made in this `recv`, of segments that are valid for the turn or of the pool's own scratch.
+            let slice = unsafe { buffer.attach() };
+            start += slice.copy_to(bytes.get_mut(start..).unwrap_or_default());
+        }
+    }
+
     /// Makes lists for `frames` frames that all end in one buffer of the host's, which nobody will look at.
     pub(crate) fn lend_scratch(&mut self, len: usize, frames: usize) {
         self.scratch.resize(len.max(self.scratch.len()), 0);

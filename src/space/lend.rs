@@ -18,7 +18,7 @@ pub struct Lent<'s, 't> {
 
 impl<'s, 't> Lent<'s, 't> {
     pub(super) fn new(space: &'s mut RxSpace<'t>, largest: usize, frames: usize) -> Option<Self> {
-        let frames = frames.min(space.left);
+        let frames = frames.min(space.ahead(largest as u64));
         if frames == 0 {
             return None;
         }
@@ -75,10 +75,11 @@ impl<'s, 't> Lent<'s, 't> {
     pub fn fill(&mut self, len: usize, meta: FrameMeta) -> Placed {
         let Some(slot) = self.next_slot() else { return Placed::NoRoom };
         let header = match self.space.judge(len, meta) {
-            Ok(_) if len > slot.room => return self.space.dropped(DropReason::TooLong),
+            Ok(_) if len > slot.room => return self.drop_read(slot, len, DropReason::TooLong),
             Ok(header) => header,
-            Err(reason) => return self.space.dropped(reason),
+            Err(reason) => return self.drop_read(slot, len, reason),
         };
+        self.record(slot, len, None);
         let header_len = self.space.rules.len();
         let buffers = self.space.ring.pool().spanned(slot, header_len + len);
         let header = header.with_buffers(buffers);
@@ -88,11 +89,9 @@ impl<'s, 't> Lent<'s, 't> {
 
     /// The next frame was longer than its buffers and was cut by the system: it is dropped.
     pub fn cut(&mut self) -> Placed {
-        if self.next_slot().is_none() {
-            return Placed::NoRoom;
-        }
+        let Some(slot) = self.next_slot() else { return Placed::NoRoom };
         let reason = if self.space.discard { DropReason::RingFull } else { DropReason::TooLong };
-        self.space.dropped(reason)
+        self.drop_read(slot, slot.room + 1, reason)
     }
 
     /// The next frame is longer than there is room for, and was not read.
@@ -100,10 +99,34 @@ impl<'s, 't> Lent<'s, 't> {
     /// [`Placed::Dropped`] means that it never will fit: the source discards it.
     pub fn too_long(self) -> Placed {
         if self.space.discard {
-            return self.space.dropped(DropReason::RingFull);
+            return self.drop_unread(DropReason::RingFull);
         }
         let never = self.space.holds_whole_ring() || self.buffers(0).len() == MAX_LIST;
-        if never { self.space.dropped(DropReason::TooLong) } else { self.space.refused() }
+        if never { self.drop_unread(DropReason::TooLong) } else { self.space.refused() }
+    }
+
+    /// Drops a frame that is in the list of `slot`, as far as that has room.
+    fn drop_read(&mut self, slot: Slot, len: usize, reason: DropReason) -> Placed {
+        self.record(slot, len, Some(reason));
+        self.space.dropped(reason)
+    }
+
+    /// Drops a frame of which no more is known than that it is too long for the first list.
+    fn drop_unread(self, reason: DropReason) -> Placed {
+        let len = self.room(0) + 1;
+        if let Some(tape) = &mut self.space.tape {
+            tape.push(&[], len, Some(reason));
+        }
+        self.space.dropped(reason)
+    }
+
+    /// Records a frame that was read, if there is a tape: its bytes are still the device's own, and copied out before the
+    /// guest is told. Frames to be discarded are all read into the same bytes, so of those there are none to record.
+    #[inline]
+    fn record(&mut self, slot: Slot, len: usize, dropped: Option<DropReason>) {
+        let RxSpace { tape: Some(tape), ring, discard, .. } = &mut *self.space else { return };
+        let known = if *discard { 0 } else { len };
+        tape.push_with(|bytes| ring.pool().copy_from_list(slot, known, bytes), len, dropped);
     }
 
     fn next_slot(&mut self) -> Option<Slot> {

@@ -1,6 +1,6 @@
 //! Placing frames that the source has.
 
-use super::{DropReason, Lent, Tally};
+use super::{DropReason, Lent, Tally, Tape};
 use crate::mem::Header;
 use crate::ring::{BurstEnd, Ring, RingError, SplitTurn, Want};
 use crate::spec::{FrameMeta, HeaderRules, MIN_FRAME, NetHeader};
@@ -11,7 +11,7 @@ pub struct RxSpace<'t> {
     pub(super) rules: HeaderRules,
     /// The header of a plain frame in one buffer.
     plain: Header,
-    budget: Left,
+    pub(super) budget: Left,
     tally: Tally,
     /// Frames that may still be taken in this `recv`.
     pub(super) left: usize,
@@ -19,17 +19,21 @@ pub struct RxSpace<'t> {
     pub(super) discard: bool,
     full: bool,
     /// The lane has declined a frame of this `recv`, and stays shut.
-    declined: bool,
+    pub(super) declined: bool,
+    /// A decorator has narrowed it to a number of bytes.
+    pub(super) is_share: bool,
+    /// Where frames are recorded for a decorator.
+    pub(super) tape: Option<Tape>,
     broken: Option<RingError>,
 }
 
 /// What the turn may still take, beside what the guest has room for.
 #[derive(Clone, Copy, Debug)]
-struct Left {
+pub(super) struct Left {
     /// Frames that may still be taken, and chains that made no sense.
     frames: usize,
     /// Bytes of frames, of the whole turn, after which no further one is taken.
-    bytes: u64,
+    pub(super) bytes: u64,
 }
 
 /// What became of a frame.
@@ -57,6 +61,8 @@ impl<'t> RxSpace<'t> {
             discard: false,
             full: false,
             declined: false,
+            is_share: false,
+            tape: None,
             broken: None,
         }
     }
@@ -107,14 +113,14 @@ impl<'t> RxSpace<'t> {
 
     /// Lets plain frames pass by the pool, as far as the limits go.
     #[inline]
-    fn open_lane(&mut self) {
-        let frames = if self.discard || self.declined { 0 } else { self.left };
+    pub(super) fn open_lane(&mut self) {
+        let frames = if self.discard || self.declined { 0 } else { self.ahead_of_any() };
         self.ring.open_lane(frames);
     }
 
     /// Enters the frames that passed by the pool. Their bytes are counted already.
     #[inline]
-    fn close_lane(&mut self) {
+    pub(super) fn close_lane(&mut self) {
         let placed = self.ring.close_lane();
         self.took(placed);
     }
@@ -129,6 +135,12 @@ impl<'t> RxSpace<'t> {
         self.charge(frames);
         let left = self.left.saturating_sub(frames);
         self.left = if self.tally.bytes < self.budget.bytes { left } else { 0 };
+    }
+
+    /// Bytes of frames that may still be taken.
+    #[inline]
+    pub(super) fn bytes_left(&self) -> u64 {
+        self.budget.bytes.saturating_sub(self.tally.bytes)
     }
 
     /// Whether a frame was turned away because the guest has no room for it.
@@ -227,10 +239,16 @@ impl<'t> RxSpace<'t> {
     /// Places a frame that is not for the lane.
     fn put_in_pool(&mut self, frame: &[u8], meta: FrameMeta) -> Placed {
         self.close_lane();
-        match self.left {
+        let placed = match self.left {
             0 => Placed::NoRoom,
             _ => self.put_in_chains(frame, meta),
+        };
+        match placed {
+            Placed::Delivered => self.record(frame, None),
+            Placed::Dropped(reason) => self.record(frame, Some(reason)),
+            Placed::NoRoom => {}
         }
+        placed
     }
 
     fn put_in_chains(&mut self, frame: &[u8], meta: FrameMeta) -> Placed {

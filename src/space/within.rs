@@ -1,0 +1,188 @@
+//! For decorators: a share of the space, what was taken of it, and a tape of what was placed.
+//!
+//! A source around a source hands the inner one the space it was given, through [`within`](RxSpace::within) or
+//! [`taped`](RxSpace::taped). To the inner source that is a space like any other. Both may be nested in any order, and
+//! both end when the inner `recv` does, even by a panic.
+
+use super::{DropReason, RxSpace, Tape};
+
+/// The longest frame that is planned for where a source does not say how long its frames may be: an Ethernet header
+/// and 64 KiB. Longer ones are placed all the same.
+const LONGEST: u64 = 65_550;
+
+/// How much a source may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Frames, delivered or dropped.
+    pub frames: u64,
+    /// Bytes of delivered frames; the frame that reaches the limit is the last.
+    pub bytes: u64,
+}
+
+/// What a source took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Frames that are in guest memory.
+    pub delivered: u64,
+    /// Frames that were dropped and counted.
+    pub dropped: u64,
+    /// Bytes of the delivered ones.
+    pub bytes: u64,
+    /// Whether there may be room for more in this `recv`, beyond the limit. Without it, another source would be turned
+    /// away as well.
+    pub room: bool,
+}
+
+impl Limit {
+    /// Takes nothing from what the space allows by itself.
+    pub const NONE: Self = Self { frames: u64::MAX, bytes: u64::MAX };
+}
+
+impl<'t> RxSpace<'t> {
+    /// Lets `recv` place frames up to `limit`, and says what it took.
+    ///
+    /// The first frame beyond the limit finds no room, as at the end of the turn's budget: its source keeps it, and the
+    /// guest does not count as full. That holds to the frame for frames of up to 65,550 bytes, and for frames that are
+    /// read if they are no longer than was said when their buffers were [lent](Self::lend).
+    pub fn within<R>(&mut self, limit: Limit, recv: impl FnOnce(&mut Self) -> R) -> (R, Taken) {
+        let mut share = Share::new(self, limit);
+        let outcome = recv(share.space);
+        let taken = share.end();
+        (outcome, taken)
+    }
+
+    /// Has each frame that `recv` places, or has dropped, recorded on `tape`, behind what is there.
+    ///
+    /// The bytes are copied before the guest is told of the frame. Frames take the longer way through the pool
+    /// meanwhile. The frames of a `recv` that panics are not recorded.
+    pub fn taped<R>(&mut self, tape: &mut Tape, recv: impl FnOnce(&mut Self) -> R) -> R {
+        let mut taping = Taping::new(self, std::mem::take(tape));
+        let outcome = recv(taping.space);
+        *tape = taping.end();
+        outcome
+    }
+
+    /// How many frames of at most `longest` bytes may be taken without looking at the limits in between.
+    #[inline]
+    pub(super) fn ahead(&self, longest: u64) -> usize {
+        if !self.is_share {
+            return self.left;
+        }
+        let frames = self.bytes_left() / longest.max(1);
+        usize::try_from(frames).unwrap_or(usize::MAX).clamp(1, self.left.max(1)).min(self.left)
+    }
+
+    /// The same where nothing is known of the frames' length.
+    #[inline]
+    pub(super) fn ahead_of_any(&self) -> usize {
+        self.ahead(LONGEST)
+    }
+}
+
+/// A space that was narrowed; it is itself again when this is gone.
+struct Share<'s, 't> {
+    space: &'s mut RxSpace<'t>,
+    /// The limits around it.
+    left: usize,
+    bytes: u64,
+    is_share: bool,
+    /// What had been taken before.
+    before: (u64, u64, u64),
+}
+
+impl<'s, 't> Share<'s, 't> {
+    fn new(space: &'s mut RxSpace<'t>, limit: Limit) -> Self {
+        space.close_lane();
+        let before = space.entered();
+        let (left, bytes, is_share) = (space.left, space.budget.bytes, space.is_share);
+        space.is_share = is_share || limit.bytes < u64::MAX;
+        space.budget.bytes = bytes.min(before.1.saturating_add(limit.bytes));
+        let frames = if limit.bytes == 0 { 0 } else { limit.frames };
+        space.left = left.min(usize::try_from(frames).unwrap_or(usize::MAX));
+        space.open_lane();
+        Self { space, left, bytes, is_share, before }
+    }
+
+    /// What was taken, once the limits are again those around it.
+    fn end(&mut self) -> Taken {
+        self.restore();
+        let (taken, bytes, dropped) = self.space.entered();
+        let dropped = dropped - self.before.2;
+        Taken {
+            delivered: taken - self.before.0 - dropped,
+            dropped,
+            bytes: bytes - self.before.1,
+            room: self.space.left > 0 && !self.space.is_full() && self.space.broken().is_none(),
+        }
+    }
+
+    fn restore(&mut self) {
+        let space = &mut *self.space;
+        space.close_lane();
+        let (taken, bytes, _) = space.entered();
+        let left = self.left.saturating_sub((taken - self.before.0) as usize);
+        // A turn whose bytes were spent before allows one frame all the same.
+        let spent = bytes > self.before.1 && bytes >= self.bytes;
+        (space.budget.bytes, space.is_share) = (self.bytes, self.is_share);
+        space.left = if spent { 0 } else { left };
+        space.open_lane();
+    }
+}
+
+impl Drop for Share<'_, '_> {
+    fn drop(&mut self) {
+        self.restore();
+    }
+}
+
+/// A space with a tape in it, which comes out when this is gone.
+struct Taping<'s, 't> {
+    space: &'s mut RxSpace<'t>,
+    /// The tape of a decorator further out.
+    outer: Option<Tape>,
+    /// How much was on the tape before.
+    start: usize,
+    declined: bool,
+}
+
+impl<'s, 't> Taping<'s, 't> {
+    /// The lane stays shut, so that all frames pass where they are recorded.
+    fn new(space: &'s mut RxSpace<'t>, tape: Tape) -> Self {
+        space.close_lane();
+        let declined = std::mem::replace(&mut space.declined, true);
+        let start = tape.len();
+        let outer = space.tape.replace(tape);
+        Self { space, outer, start, declined }
+    }
+
+    fn end(&mut self) -> Tape {
+        let tape = self.space.tape.take().unwrap_or_default();
+        if let Some(outer) = &mut self.outer {
+            outer.append(&tape, self.start);
+        }
+        tape
+    }
+}
+
+impl Drop for Taping<'_, '_> {
+    fn drop(&mut self) {
+        self.space.tape = self.outer.take();
+        self.space.declined = self.declined;
+        self.space.open_lane();
+    }
+}
+
+impl RxSpace<'_> {
+    /// Frames taken, bytes of those delivered, frames dropped: as far as they are entered.
+    fn entered(&self) -> (u64, u64, u64) {
+        let tally = self.tally();
+        (tally.taken, tally.bytes, tally.taken - tally.delivered())
+    }
+
+    /// Records a frame whose bytes the source has, whatever became of it.
+    pub(super) fn record(&mut self, frame: &[u8], dropped: Option<DropReason>) {
+        if let Some(tape) = &mut self.tape {
+            tape.push(frame, frame.len(), dropped);
+        }
+    }
+}

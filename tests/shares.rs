@@ -1,0 +1,262 @@
+//! What a source around a source can bound and see: a share of the space, and a tape of what was placed in it, for each way
+//! in which the inner source may place its frames.
+
+use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
+use std::time::Instant;
+
+use netrx::engine::WhenFull;
+use netrx::ring::SplitRing;
+use netrx::space::{Limit, Taken, Tape};
+use netrx::spec::Checksum;
+use netrx::{
+    DropReason, Engine, EngineConfig, Features, FrameMeta, FrameSource, Progress, Received, RxSpace,
+    SourceError,
+};
+use netrx_mock::{
+    DriverConfig, FakeDriver, MockIrq, MockMemory, Placing, Script, ScriptedSource, Shape, traffic,
+};
+use proptest::prelude::*;
+
+type Tested = Result<(), Box<dyn Error>>;
+
+const PLACINGS: [Placing; 3] = [Placing::Copy, Placing::Burst(8), Placing::Read { largest: 1514, batch: 16 }];
+
+/// A source within two limits and on two tapes.
+struct Watched {
+    inner: ScriptedSource,
+    outer: Limit,
+    limit: Limit,
+    taken: Vec<(Taken, Taken)>,
+    tapes: [Tape; 2],
+}
+
+impl FrameSource for Watched {
+    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        let Self { inner, limit, tapes: [outer, tape], .. } = self;
+        let ((received, within), around) = space.within(self.outer, |space| {
+            space.taped(outer, |space| {
+                space.within(*limit, |space| space.taped(tape, |space| inner.recv(space)))
+            })
+        });
+        self.taken.push((within, around));
+        received
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
+        self.inner.wait(until)
+    }
+
+    fn waker(&self) -> Waker {
+        self.inner.waker()
+    }
+}
+
+struct Rig {
+    driver: FakeDriver,
+    engine: Engine<MockMemory, MockIrq>,
+}
+
+fn rig(features: Features, shape: Shape, when_full: WhenFull) -> Result<Rig, Box<dyn Error>> {
+    let memory = MockMemory::heap(&[1 << 20]);
+    let features = Features::VERSION_1 | features;
+    let driver = FakeDriver::new(&memory, DriverConfig::new(64, features, shape))?;
+    let ring = SplitRing::new(driver.ring_config(), features, &memory)?;
+    let config = EngineConfig { when_full, ..EngineConfig::default() };
+    let engine = Engine::new(ring, memory, MockIrq::new().0, features, config);
+    Ok(Rig { driver, engine })
+}
+
+impl Rig {
+    /// Polls and refills until the source is empty; returns what the guest got.
+    fn drain(&mut self, source: &mut impl FrameSource) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
+        let mut frames = Vec::new();
+        loop {
+            self.driver.post(usize::MAX);
+            let progress = self.engine.poll(source, Instant::now())?;
+            frames.extend(self.driver.drain_frames()?);
+            if progress == Progress::Idle {
+                self.driver.audit()?;
+                assert!(self.engine.counters().snapshot().is_balanced());
+                return Ok(frames);
+            }
+        }
+    }
+}
+
+fn watched(placing: Placing, outer: Limit, limit: Limit) -> (Watched, Script) {
+    let (inner, script) = ScriptedSource::placing(placing);
+    (Watched { inner, outer, limit, taken: vec![], tapes: Default::default() }, script)
+}
+
+fn frames(lens: &[usize]) -> Vec<Vec<u8>> {
+    let frame = |(number, len): (u64, &usize)| {
+        let mut frame = Vec::new();
+        traffic::make(number, *len, &mut frame);
+        frame
+    };
+    (0..).zip(lens).map(frame).collect()
+}
+
+/// The frames on a tape that were delivered.
+fn delivered(tape: &Tape) -> Vec<Vec<u8>> {
+    tape.frames().filter(|frame| frame.dropped.is_none()).map(|frame| frame.bytes.to_vec()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_share_ends_with_the_frame_that_reaches_its_limit(
+        lens in proptest::collection::vec(prop_oneof![Just(60_usize), 14..1500_usize], 1..300),
+        placing in 0..3_usize,
+        most in 1..100_u64,
+        bytes in 1..200_000_u64,
+        outer in 1..100_u64,
+        merged: bool,
+    ) {
+        let outer = Limit { frames: outer, bytes: u64::MAX };
+        let (mut source, script) = watched(PLACINGS[placing], outer, Limit { frames: most, bytes });
+        let sent = frames(&lens);
+        sent.iter().for_each(|frame| script.frame(frame.as_slice()));
+        let (features, shape) =
+            if merged { (Features::MRG_RXBUF, Shape::single(500)) } else { (Features::NONE, Shape::single(2048)) };
+        let mut rig = rig(features, shape, WhenFull::Wait).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let got = rig.drain(&mut source).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert!(got == sent);
+        prop_assert!(source.tapes.iter().all(|tape| delivered(tape) == sent));
+        let most = most.min(outer.frames);
+        let mut lens = lens.iter().map(|len| *len as u64);
+        for (taken, around) in &source.taken {
+            let here: Vec<u64> = lens.by_ref().take(taken.delivered as usize).collect();
+            let sum = here.iter().sum::<u64>();
+            prop_assert_eq!((taken.bytes, taken.dropped), (sum, 0));
+            prop_assert_eq!((taken.bytes, taken.delivered), (around.bytes, around.delivered));
+            prop_assert!(taken.delivered <= most);
+            prop_assert!(here.last().is_none_or(|last| sum - last < bytes), "{} and over {}", sum, bytes);
+        }
+        prop_assert_eq!(lens.next(), None);
+    }
+}
+
+#[test]
+fn what_was_taken_says_whether_there_is_room_for_another() -> Tested {
+    for placing in PLACINGS {
+        let (mut source, script) = watched(placing, Limit::NONE, Limit { frames: 3, bytes: u64::MAX });
+        frames(&[60; 8]).into_iter().for_each(|frame| script.frame(frame));
+        let mut rig = rig(Features::NONE, Shape::single(2048), WhenFull::Wait)?;
+        rig.driver.post(5);
+        assert_eq!(rig.engine.poll(&mut source, Instant::now())?, Progress::Starved);
+        let seen: Vec<_> = source.taken.iter().map(|(taken, _)| (taken.delivered, taken.room)).collect();
+        // A reader comes again to find out that its last buffer was the last.
+        let expected = if let Placing::Read { .. } = placing {
+            vec![(3, true), (2, true), (0, false)]
+        } else {
+            vec![(3, true), (2, false)]
+        };
+        assert_eq!(seen, expected, "{placing:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_tape_has_each_frame_and_what_became_of_it() -> Tested {
+    let offload = FrameMeta { checksum: Checksum::Partial { start: 34, offset: 16 }, segmentation: None };
+    let sent = frames(&[60, 1000, 10, 100, 200]);
+    for placing in PLACINGS {
+        let (mut source, script) = watched(placing, Limit::NONE, Limit::NONE);
+        for (number, frame) in sent.iter().enumerate() {
+            script.frame_with(frame.as_slice(), if number == 3 { offload } else { FrameMeta::PLAIN });
+        }
+        let mut rig = rig(Features::NONE, Shape::single(256), WhenFull::Wait)?;
+        let got = rig.drain(&mut source)?;
+        assert_eq!(got, [sent[0].as_slice(), sent[4].as_slice()]);
+        // What was read is cut to the 244 bytes behind the header.
+        let long =
+            if let Placing::Read { .. } = placing { (&sent[1][..244], 245) } else { (&sent[1][..], 1000) };
+        let expected = [
+            (&sent[0][..], 60, None),
+            (long.0, long.1, Some(DropReason::TooLong)),
+            (&sent[2][..], 10, Some(DropReason::Runt)),
+            (&sent[3][..], 100, Some(DropReason::Offload)),
+            (&sent[4][..], 200, None),
+        ];
+        for tape in &source.tapes {
+            let seen: Vec<_> = tape.frames().map(|frame| (frame.bytes, frame.len, frame.dropped)).collect();
+            assert_eq!(seen, expected, "{placing:?}");
+        }
+        let total = |part: fn(&Taken) -> u64| source.taken.iter().map(|(taken, _)| part(taken)).sum::<u64>();
+        assert_eq!((total(|taken| taken.delivered), total(|taken| taken.dropped)), (2, 3));
+        assert_eq!(total(|taken| taken.bytes), 260);
+    }
+    Ok(())
+}
+
+#[test]
+fn frames_discarded_for_want_of_room_are_on_the_tape() -> Tested {
+    let sent = frames(&[60, 61, 62]);
+    for placing in PLACINGS {
+        let (mut source, script) = watched(placing, Limit::NONE, Limit::NONE);
+        sent.iter().for_each(|frame| script.frame(frame.as_slice()));
+        let mut rig = rig(Features::NONE, Shape::single(256), WhenFull::DropNewest)?;
+        rig.driver.post(1);
+        assert_eq!(rig.engine.poll(&mut source, Instant::now())?, Progress::Idle);
+        let tape = &source.tapes[0];
+        let fates: Vec<_> = tape.frames().map(|frame| (frame.len, frame.dropped)).collect();
+        assert_eq!(fates, [(60, None), (61, Some(DropReason::RingFull)), (62, Some(DropReason::RingFull))]);
+        let known: Vec<_> = tape.frames().map(|frame| frame.bytes.len()).collect();
+        let expected = if let Placing::Read { .. } = placing { [60, 0, 0] } else { [60, 61, 62] };
+        assert_eq!(known, expected, "{placing:?}");
+    }
+    Ok(())
+}
+
+/// Lets one source panic within a limit and on a tape, then takes a frame of its own.
+struct Catching {
+    inner: ScriptedSource,
+    own: Vec<Vec<u8>>,
+    tape: Tape,
+}
+
+impl FrameSource for Catching {
+    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        let Self { inner, own, tape } = self;
+        let limit = Limit { frames: 2, bytes: 1 << 20 };
+        // A reader places its batch first, and panics at the next call.
+        while catch_unwind(AssertUnwindSafe(|| {
+            space.within(limit, |space| space.taped(tape, |space| inner.recv(space)))
+        }))
+        .is_ok()
+        {
+            tape.clear();
+        }
+        assert_eq!(space.put_burst(&*own), own.len());
+        Ok(Received::Closed)
+    }
+
+    fn wait(&mut self, _: Option<Instant>) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn waker(&self) -> Waker {
+        self.inner.waker()
+    }
+}
+
+#[test]
+fn a_panic_ends_a_share_and_a_tape_and_loses_no_frame() -> Tested {
+    for placing in PLACINGS {
+        let (inner, script) = ScriptedSource::placing(placing);
+        let sent = frames(&[60; 40]);
+        script.frame(sent[0].as_slice());
+        script.panic();
+        let mut source = Catching { inner, own: sent[1..].to_vec(), tape: Tape::new() };
+        let mut rig = rig(Features::NONE, Shape::single(2048), WhenFull::Wait)?;
+        rig.driver.post(64);
+        assert_eq!(rig.engine.poll(&mut source, Instant::now())?, Progress::Closed);
+        assert!(rig.driver.drain_frames()? == sent, "{placing:?}");
+        assert!(source.tape.is_empty() && rig.engine.counters().snapshot().is_balanced());
+    }
+    Ok(())
+}
