@@ -1,0 +1,197 @@
+//! A guest to send frames to, and sources to send them from.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use netrx::engine::{EngineConfig, Stats};
+use netrx::ring::SplitRing;
+use netrx::{
+    Engine, Features, FrameSource, Progress, Received, RxConfig, RxSpace, RxWorkerSlot, SourceError,
+};
+use netrx_mock::conformance::Feeder;
+use netrx_mock::{
+    DriverConfig, FakeDriver, MockIrq, MockMemory, Placing, Script, ScriptedSource, Shape, traffic,
+};
+
+pub(crate) type Tested = Result<(), Box<dyn Error>>;
+
+/// How a turn ended, and what the guest got.
+pub(crate) type Turn = (Progress, Vec<Vec<u8>>);
+
+/// How long anything may take before it is called stuck.
+pub(crate) const STUCK: Duration = Duration::from_secs(20);
+/// How long something is watched for not happening.
+pub(crate) const QUIET: Duration = Duration::from_millis(150);
+
+/// A guest and an engine that is polled by hand.
+pub(crate) struct Rig {
+    pub(crate) driver: FakeDriver,
+    pub(crate) engine: Engine<MockMemory, MockIrq>,
+}
+
+impl Rig {
+    pub(crate) fn new(size: u16) -> Result<Self, Box<dyn Error>> {
+        Self::with(size, EngineConfig::default())
+    }
+
+    pub(crate) fn with(size: u16, config: EngineConfig) -> Result<Self, Box<dyn Error>> {
+        let memory = MockMemory::heap(&[1 << 20, 1 << 20]);
+        let config_of_driver = DriverConfig::new(size, Features::VERSION_1, Shape::single(2048));
+        let driver = FakeDriver::new(&memory, config_of_driver)?;
+        let ring = SplitRing::new(driver.ring_config(), driver.features(), &memory)?;
+        let engine = Engine::new(ring, memory, MockIrq::new().0, driver.features(), config);
+        Ok(Self { driver, engine })
+    }
+
+    /// Posts all buffers, takes one turn, and drains.
+    pub(crate) fn turn(&mut self, source: &mut impl FrameSource) -> Result<Turn, Box<dyn Error>> {
+        self.driver.post(usize::MAX);
+        let progress = self.engine.poll(source, Instant::now())?;
+        Ok((progress, self.driver.drain_frames()?))
+    }
+
+    /// Turns until the source is idle or closed; returns all frames.
+    pub(crate) fn drain(&mut self, source: &mut impl FrameSource) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
+        let mut all = Vec::new();
+        loop {
+            let (progress, frames) = self.turn(source)?;
+            all.extend(frames);
+            if matches!(progress, Progress::Idle | Progress::Closed) {
+                self.check()?;
+                return Ok(all);
+            }
+        }
+    }
+
+    /// The counters, which balance, after a look at the guest's memory.
+    pub(crate) fn check(&self) -> Result<Stats, Box<dyn Error>> {
+        self.driver.audit()?;
+        let stats = self.engine.counters().snapshot();
+        assert!(stats.is_balanced(), "{stats:?}");
+        Ok(stats)
+    }
+}
+
+/// A guest behind a worker.
+pub(crate) struct Worker {
+    pub(crate) slot: Arc<RxWorkerSlot<MockMemory, MockIrq>>,
+    pub(crate) driver: FakeDriver,
+}
+
+impl Worker {
+    pub(crate) fn start(source: impl FrameSource + 'static) -> Result<Self, Box<dyn Error>> {
+        let memory = MockMemory::heap(&[1 << 20]);
+        let features = Features::VERSION_1 | Features::EVENT_IDX;
+        let driver = FakeDriver::new(&memory, DriverConfig::new(64, features, Shape::single(2048)))?;
+        let slot = Arc::new(RxWorkerSlot::default());
+        slot.deposit_memory(memory);
+        slot.deposit_irq(MockIrq::new().0);
+        slot.offer_source(0, source);
+        let engine = EngineConfig::default();
+        slot.driver_ok(RxConfig { ring: driver.ring_config(), features, engine, restored: false })?;
+        Ok(Self { slot, driver })
+    }
+
+    /// Refills and drains until `count` frames have come.
+    pub(crate) fn take(&mut self, count: usize) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
+        let (mut frames, begin) = (Vec::new(), Instant::now());
+        while frames.len() < count {
+            assert!(begin.elapsed() < STUCK, "only {} of {count} frames came", frames.len());
+            if self.driver.post(usize::MAX).kick {
+                self.slot.kick();
+            }
+            frames.extend(self.driver.drain_frames()?);
+            std::thread::yield_now();
+        }
+        Ok(frames)
+    }
+
+    /// Stops it; the ledgers balance.
+    pub(crate) fn stop(self) -> Result<Stats, Box<dyn Error>> {
+        let stopped = self.slot.stop()?.ok_or("it was running")?;
+        assert!(stopped.report.stats.is_balanced(), "{:?}", stopped.report);
+        Ok(stopped.report.stats)
+    }
+}
+
+/// Counts how often a source is asked and waited for.
+pub(crate) struct Counted<S> {
+    pub(crate) inner: S,
+    pub(crate) recvs: Arc<AtomicU64>,
+    pub(crate) waits: Arc<AtomicU64>,
+}
+
+impl<S> Counted<S> {
+    pub(crate) fn new(inner: S) -> Self {
+        Self { inner, recvs: Arc::default(), waits: Arc::default() }
+    }
+
+    /// Reads both counts later.
+    pub(crate) fn counts(&self) -> impl Fn() -> (u64, u64) + use<S> {
+        let (recvs, waits) = (Arc::clone(&self.recvs), Arc::clone(&self.waits));
+        move || (recvs.load(Ordering::Relaxed), waits.load(Ordering::Relaxed))
+    }
+}
+
+impl<S: FrameSource> FrameSource for Counted<S> {
+    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        self.recvs.fetch_add(1, Ordering::Relaxed);
+        self.inner.recv(space)
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
+        self.waits.fetch_add(1, Ordering::Relaxed);
+        self.inner.wait(until)
+    }
+
+    fn waker(&self) -> Waker {
+        self.inner.waker()
+    }
+}
+
+/// A source that closes after its last frame.
+pub(crate) struct Finite(ScriptedSource);
+
+impl Finite {
+    pub(crate) fn new(placing: Placing, frames: &[Vec<u8>]) -> Self {
+        let (source, script) = ScriptedSource::placing(placing);
+        frames.iter().for_each(|frame| script.frame(frame.as_slice()));
+        Self(source)
+    }
+}
+
+impl FrameSource for Finite {
+    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        let received = self.0.recv(space)?;
+        Ok(if received == Received::Empty { Received::Closed } else { received })
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
+        self.0.wait(until)
+    }
+
+    fn waker(&self) -> Waker {
+        self.0.waker()
+    }
+}
+
+/// Feeds a source by its script.
+pub(crate) struct Feed(pub(crate) Script);
+
+impl Feeder for Feed {
+    fn send(&mut self, frame: &[u8]) {
+        self.0.frame(frame);
+    }
+}
+
+/// Frame `number`.
+pub(crate) fn frame(number: u64, len: usize) -> Vec<u8> {
+    let mut frame = Vec::new();
+    traffic::make(number, len, &mut frame);
+    frame
+}
