@@ -2,14 +2,15 @@
 
 #![allow(unsafe_code, reason = "writes into the buffers that it keeps from turn to turn")]
 
+mod loan;
+
+pub(crate) use loan::{MAX_LIST, Slot};
+
 use super::chain::Popped;
 use crate::mem::{Gpa, GuestBuf, GuestMemory, GuestSlice, Translator};
 
 /// No more than this of one chain is kept: longer than any frame, and a bound for what a guest can make the host hold.
 const MAX_CHAIN_BYTES: usize = 1 << 18;
-
-/// Scatter lists longer than this are refused by common systems (`IOV_MAX`).
-pub(crate) const MAX_LIST: usize = 1024;
 
 /// Popped chains in the order they were popped: the filled ones first, then the free ones.
 ///
@@ -27,7 +28,9 @@ pub(crate) struct Pool {
     /// Scatter lists of the frames being read, and which of the chains are behind each.
     pub(crate) lists: Vec<GuestBuf>,
     pub(crate) slots: Vec<Slot>,
-    pub(crate) scratch: Vec<u8>,
+    /// The host's bytes that frames are read into in place of the guest's, and which of them are for which slot.
+    scratch: Vec<u8>,
+    aside: Vec<GuestBuf>,
 }
 
 /// A popped chain: what of it can be written, and how much of that was.
@@ -50,16 +53,6 @@ struct Chain {
 struct Segment {
     at: Gpa,
     host: GuestBuf,
-}
-
-/// The part of the free chains that is lent for one frame.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Slot {
-    pub(crate) chain: usize,
-    pub(crate) chains: usize,
-    pub(crate) list: usize,
-    pub(crate) len: usize,
-    pub(crate) room: usize,
 }
 
 impl Segment {
@@ -155,73 +148,6 @@ impl Pool {
             self.chains.swap(self.next, chain_at);
             self.next += 1;
             chain_at += 1;
-        }
-    }
-
-    /// Forgets the scatter lists of the loan before.
-    pub(crate) fn clear_loan(&mut self) {
-        self.lists.clear();
-        self.slots.clear();
-    }
-
-    /// Makes the scatter list of a frame from free chain `first` on, `header` bytes in, until `need` bytes are found;
-    /// returns the bytes found, header included. `None` if there is no such chain.
-    pub(crate) fn lend(&mut self, first: usize, header: usize, need: usize) -> Option<(Slot, usize)> {
-        let chain = self.next + first;
-        let list = self.lists.len();
-        let (mut chains, mut room, mut skip) = (0, 0, header);
-        for lent in self.chains.get(chain..)? {
-            if chains > 0 && room >= need {
-                break;
-            }
-            for segment in lent.segments(&self.rest) {
-                let slice = segment.slice();
-                let rest = slice.skip(skip);
-                skip -= slice.len() - rest.len();
-                self.lists.extend((!rest.is_empty()).then(|| rest.detach()));
-            }
-            room += lent.capacity as usize;
-            chains += 1;
-        }
-        self.lists.truncate(list + MAX_LIST);
-        let buffers = self.lists.get(list..)?;
-        let slot = Slot {
-            chain,
-            chains,
-            list,
-            len: buffers.len(),
-            room: buffers.iter().map(|buffer| buffer.len()).sum(),
-        };
-        (chains > 0).then_some((slot, room))
-    }
-
-    /// Copies `frame` into the scatter list of `slot`; returns how many bytes fit.
-    pub(crate) fn copy_to_list(&self, slot: Slot, frame: &[u8]) -> usize {
-        let mut bytes = Parts { header: &[], frame };
-        let lists = self.lists.iter().skip(slot.list).take(slot.len);
-        // SAFETY: the list was made in this `recv`, of segments that are valid for the turn or of the pool's own scratch.
-        lists.map(|buffer| bytes.copy_to(unsafe { buffer.attach() })).sum()
-    }
-
-    /// Appends the first `len` bytes of the scatter list of `slot`, or all that it has, to `bytes`.
-    pub(crate) fn copy_from_list(&self, slot: Slot, len: usize, bytes: &mut Vec<u8>) {
-        let mut start = bytes.len();
-        bytes.resize(start + len.min(slot.room), 0);
-        for buffer in self.lists.iter().skip(slot.list).take(slot.len) {
-            // SAFETY: the list was made in this `recv`, of segments that are valid for the turn or of the pool's own scratch.
-            let slice = unsafe { buffer.attach() };
-            start += slice.copy_to(bytes.get_mut(start..).unwrap_or_default());
-        }
-    }
-
-    /// Makes lists for `frames` frames that all end in one buffer of the host's, which nobody will look at.
-    pub(crate) fn lend_scratch(&mut self, len: usize, frames: usize) {
-        self.scratch.resize(len.max(self.scratch.len()), 0);
-        // SAFETY: the bytes are this pool's own, and only ever written by the system, through this pointer.
-        let scratch = unsafe { GuestSlice::new(self.scratch.as_mut_ptr(), len) }.detach();
-        for list in 0..frames {
-            self.lists.push(scratch);
-            self.slots.push(Slot { chain: 0, chains: 0, list, len: 1, room: len });
         }
     }
 

@@ -23,10 +23,13 @@ impl<'s, 't> Lent<'s, 't> {
             return None;
         }
         space.ring.pool().clear_loan();
-        if space.discard {
-            space.ring.pool().lend_scratch(largest, frames);
-        } else {
-            lend_chains(space, largest, frames);
+        match (space.discard, &space.tape) {
+            (false, _) => lend_chains(space, largest, frames),
+            (true, None) => space.ring.pool().lend_scratch(largest, frames),
+            (true, Some(_)) => space.ring.pool().lend_nothing(largest, frames),
+        }
+        if space.tape.is_some() {
+            space.ring.pool().set_aside();
         }
         if space.ring.pool().slots.is_empty() {
             let _ = space.refused();
@@ -44,14 +47,12 @@ impl<'s, 't> Lent<'s, 't> {
     /// Where frame `index` goes: the first byte of the first buffer is the frame's first.
     #[must_use]
     pub fn buffers(&self, index: usize) -> &[GuestBuf] {
-        let Some(slot) = self.space.ring.loan().slots.get(index) else { return &[] };
-        self.space.ring.loan().lists.get(slot.list..slot.list + slot.len).unwrap_or_default()
+        self.space.ring.loan().buffers(index)
     }
 
     /// Copies a frame into list `index`, for a source that gets its bytes without a system call; returns how many fit.
     pub fn copy_in(&mut self, index: usize, frame: &[u8]) -> usize {
-        let Some(slot) = self.space.ring.loan().slots.get(index).copied() else { return 0 };
-        self.space.ring.pool().copy_to_list(slot, frame)
+        self.space.ring.loan().copy_in(index, frame)
     }
 
     /// How many bytes a frame in list `index` may have.
@@ -73,25 +74,26 @@ impl<'s, 't> Lent<'s, 't> {
 
     /// The next frame was read, all `len` bytes of it.
     pub fn fill(&mut self, len: usize, meta: FrameMeta) -> Placed {
-        let Some(slot) = self.next_slot() else { return Placed::NoRoom };
+        let Some(next) = self.next() else { return Placed::NoRoom };
         let header = match self.space.judge(len, meta) {
-            Ok(_) if len > slot.room => return self.drop_read(slot, len, DropReason::TooLong),
+            Ok(_) if len > next.slot.room => return self.drop_read(&next, len, DropReason::TooLong),
             Ok(header) => header,
-            Err(reason) => return self.drop_read(slot, len, reason),
+            Err(reason) => return self.drop_read(&next, len, reason),
         };
-        self.record(slot, len, None);
+        self.pass_tape(&next, len);
         let header_len = self.space.rules.len();
-        let buffers = self.space.ring.pool().spanned(slot, header_len + len);
+        let buffers = self.space.ring.pool().spanned(next.slot, header_len + len);
         let header = header.with_buffers(buffers);
-        self.space.ring.pool().fill_slot(slot, header.bytes().get(..header_len).unwrap_or_default(), len);
+        let header = header.bytes().get(..header_len).unwrap_or_default();
+        self.space.ring.pool().fill_slot(next.slot, header, len);
         self.space.delivered(len)
     }
 
     /// The next frame was longer than its buffers and was cut by the system: it is dropped.
     pub fn cut(&mut self) -> Placed {
-        let Some(slot) = self.next_slot() else { return Placed::NoRoom };
+        let Some(next) = self.next() else { return Placed::NoRoom };
         let reason = if self.space.discard { DropReason::RingFull } else { DropReason::TooLong };
-        self.drop_read(slot, slot.room + 1, reason)
+        self.drop_read(&next, next.slot.room + 1, reason)
     }
 
     /// The next frame is longer than there is room for, and was not read.
@@ -101,13 +103,16 @@ impl<'s, 't> Lent<'s, 't> {
         if self.space.discard {
             return self.drop_unread(DropReason::RingFull);
         }
-        let never = self.space.holds_whole_ring() || self.buffers(0).len() == MAX_LIST;
+        let longest_list = self.space.ring.loan().slots.first().is_some_and(|slot| slot.len == MAX_LIST);
+        let never = self.space.holds_whole_ring() || longest_list;
         if never { self.drop_unread(DropReason::TooLong) } else { self.space.refused() }
     }
 
-    /// Drops a frame that is in the list of `slot`, as far as that has room.
-    fn drop_read(&mut self, slot: Slot, len: usize, reason: DropReason) -> Placed {
-        self.record(slot, len, Some(reason));
+    /// Drops a frame that was read, as far as there was room for it.
+    fn drop_read(&mut self, next: &Next, len: usize, reason: DropReason) -> Placed {
+        if let RxSpace { tape: Some(tape), ring, .. } = &mut *self.space {
+            tape.push_with(|bytes| ring.loan().copy_aside(next.index, len, bytes), len, Some(reason));
+        }
         self.space.dropped(reason)
     }
 
@@ -120,20 +125,26 @@ impl<'s, 't> Lent<'s, 't> {
         self.space.dropped(reason)
     }
 
-    /// Records a frame that was read, if there is a tape: its bytes are still the device's own, and copied out before the
-    /// guest is told. Frames to be discarded are all read into the same bytes, so of those there are none to record.
+    /// With a tape, the frame was read aside. The guest gets what is on the tape, so that it cannot be otherwise.
     #[inline]
-    fn record(&mut self, slot: Slot, len: usize, dropped: Option<DropReason>) {
-        let RxSpace { tape: Some(tape), ring, discard, .. } = &mut *self.space else { return };
-        let known = if *discard { 0 } else { len };
-        tape.push_with(|bytes| ring.pool().copy_from_list(slot, known, bytes), len, dropped);
+    fn pass_tape(&mut self, next: &Next, len: usize) {
+        let RxSpace { tape: Some(tape), ring, .. } = &mut *self.space else { return };
+        let frame = tape.push_with(|bytes| ring.loan().copy_aside(next.index, len, bytes), len, None);
+        ring.loan().copy_back(next.slot, frame);
     }
 
-    fn next_slot(&mut self) -> Option<Slot> {
-        let slot = self.space.ring.loan().slots.get(self.reported).copied();
+    /// What was lent for the frame that is reported next.
+    fn next(&mut self) -> Option<Next> {
+        let index = self.reported;
         self.reported += 1;
-        slot
+        self.space.ring.loan().slots.get(index).map(|slot| Next { index, slot: *slot })
     }
+}
+
+/// What was lent for a frame.
+struct Next {
+    index: usize,
+    slot: Slot,
 }
 
 impl Drop for Lent<'_, '_> {

@@ -78,15 +78,17 @@ impl Tape {
         self.push_with(|bytes| bytes.extend_from_slice(known), len, dropped);
     }
 
-    /// The same for bytes that `copy` appends.
+    /// The same for bytes that `copy` appends, and returns.
     pub(super) fn push_with(
         &mut self,
         copy: impl FnOnce(&mut Vec<u8>),
         len: usize,
         dropped: Option<DropReason>,
-    ) {
+    ) -> &[u8] {
+        let start = self.bytes.len();
         copy(&mut self.bytes);
         self.entries.push(Entry { end: self.bytes.len(), len, dropped });
+        self.bytes.get(start..).unwrap_or_default()
     }
 
     /// Adds the frames of another tape from number `first` on.

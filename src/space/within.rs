@@ -53,8 +53,9 @@ impl<'t> RxSpace<'t> {
 
     /// Has each frame that `recv` places, or has dropped, recorded on `tape`, behind what is there.
     ///
-    /// The bytes are copied before the guest is told of the frame. Frames take the longer way through the pool
-    /// meanwhile. The frames of a `recv` that panics are not recorded.
+    /// The tape never has what the guest made of a frame: one that is read is read into the host's memory, and the guest
+    /// gets a copy of what is on the tape. Frames take the longer way through the pool meanwhile. A `recv` that panics takes
+    /// the tape with it.
     pub fn taped<R>(&mut self, tape: &mut Tape, recv: impl FnOnce(&mut Self) -> R) -> R {
         let mut taping = Taping::new(self, std::mem::take(tape));
         let outcome = recv(taping.space);

@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// What a token is worth in a level.
 const TOKEN: i128 = 1_000_000_000;
 
+/// No debt is waited out in one sleep that is longer: not every system's clock can tell a time that is centuries ahead.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// How much may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -59,13 +62,13 @@ impl Bucket {
         self.level -= i128::from(tokens) * TOKEN;
     }
 
-    /// When there will be a token; `None` if there is one.
+    /// When there will be a token, or in a year if that is later; `None` if there is one.
     pub(crate) fn due(&self) -> Option<Instant> {
         let missing = TOKEN - self.level;
         let at = self.at.filter(|_| missing > 0)?;
         let rate = i128::from(self.rate.per_second.get());
         let wait = u64::try_from((missing + rate - 1) / rate).unwrap_or(u64::MAX);
-        Some(at.checked_add(Duration::from_nanos(wait)).unwrap_or(at))
+        Some(at + Duration::from_nanos(wait).min(FAR))
     }
 }
 
@@ -106,6 +109,20 @@ mod tests {
         assert_eq!((bucket.tokens(), bucket.due()), (0, Some(begin + Duration::from_millis(1514))));
         bucket.refill(begin + Duration::from_millis(1514));
         assert_eq!((bucket.tokens(), bucket.due()), (1, None));
+    }
+
+    #[test]
+    fn the_largest_debt_is_waited_for_and_does_not_overflow() {
+        let (mut bucket, begin) = (Bucket::new(rate(1, 1)), Instant::now());
+        bucket.refill(begin);
+        (0..1000).for_each(|_| bucket.charge(u64::MAX));
+        assert_eq!((bucket.tokens(), bucket.due()), (0, Some(begin + FAR)));
+        let (mut bucket, later) = (Bucket::new(rate(u64::MAX, u64::MAX)), begin + FAR);
+        bucket.refill(begin);
+        bucket.charge(u64::MAX);
+        assert_eq!(bucket.due(), Some(begin + Duration::from_nanos(1)));
+        bucket.refill(later);
+        assert_eq!((bucket.tokens(), bucket.due()), (u64::MAX, None));
     }
 
     #[test]

@@ -1,0 +1,124 @@
+//! Room lent for frames that are read: scatter lists over the free chains, or over bytes of the host's where the frames
+//! are to be seen by others before the guest can touch them.
+
+#![allow(unsafe_code, reason = "hands out addresses for the system to write to, and copies from and to them")]
+
+use super::{Parts, Pool};
+use crate::mem::{GuestBuf, GuestSlice};
+
+/// Scatter lists longer than this are refused by common systems (`IOV_MAX`).
+pub(crate) const MAX_LIST: usize = 1024;
+
+/// The part of the free chains that is lent for one frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    pub(crate) chain: usize,
+    pub(crate) chains: usize,
+    pub(crate) list: usize,
+    pub(crate) len: usize,
+    pub(crate) room: usize,
+}
+
+impl Pool {
+    /// Forgets the loan before.
+    pub(crate) fn clear_loan(&mut self) {
+        self.lists.clear();
+        self.slots.clear();
+        self.aside.clear();
+    }
+
+    /// Makes the scatter list of a frame from free chain `first` on, `header` bytes in, until `need` bytes are found;
+    /// returns the bytes found, header included. `None` if there is no such chain.
+    pub(crate) fn lend(&mut self, first: usize, header: usize, need: usize) -> Option<(Slot, usize)> {
+        let chain = self.next + first;
+        let list = self.lists.len();
+        let (mut chains, mut room, mut skip) = (0, 0, header);
+        for lent in self.chains.get(chain..)? {
+            if chains > 0 && room >= need {
+                break;
+            }
+            for segment in lent.segments(&self.rest) {
+                let slice = segment.slice();
+                let rest = slice.skip(skip);
+                skip -= slice.len() - rest.len();
+                self.lists.extend((!rest.is_empty()).then(|| rest.detach()));
+            }
+            room += lent.capacity as usize;
+            chains += 1;
+        }
+        self.lists.truncate(list + MAX_LIST);
+        let buffers = self.lists.get(list..)?;
+        let slot = Slot {
+            chain,
+            chains,
+            list,
+            len: buffers.len(),
+            room: buffers.iter().map(|buffer| buffer.len()).sum(),
+        };
+        (chains > 0).then_some((slot, room))
+    }
+
+    /// Where the frame of slot `index` is to be read to.
+    pub(crate) fn buffers(&self, index: usize) -> &[GuestBuf] {
+        if let Some(aside) = self.aside.get(index) {
+            return std::slice::from_ref(aside);
+        }
+        let Some(slot) = self.slots.get(index) else { return &[] };
+        self.lists.get(slot.list..slot.list + slot.len).unwrap_or_default()
+    }
+
+    /// Copies `frame` to where that of slot `index` is to be read to; returns how many bytes fit.
+    pub(crate) fn copy_in(&self, index: usize, frame: &[u8]) -> usize {
+        copy_to(self.buffers(index), frame)
+    }
+
+    /// Makes lists for `frames` frames that all end in one buffer of the host's, which nobody will look at.
+    pub(crate) fn lend_scratch(&mut self, len: usize, frames: usize) {
+        self.scratch.resize(len.max(self.scratch.len()), 0);
+        // SAFETY: the bytes are this pool's own, and only ever reached through this pointer while they are lent.
+        let scratch = unsafe { GuestSlice::new(self.scratch.as_mut_ptr(), len) }.detach();
+        for list in 0..frames {
+            self.lists.push(scratch);
+            self.slots.push(Slot { chain: 0, chains: 0, list, len: 1, room: len });
+        }
+    }
+
+    /// Makes slots for `frames` frames of up to `len` bytes that no guest gets.
+    pub(crate) fn lend_nothing(&mut self, len: usize, frames: usize) {
+        let slot = Slot { chain: 0, chains: 0, list: 0, len: 0, room: len };
+        self.slots.extend(std::iter::repeat_n(slot, frames));
+    }
+
+    /// Has the frames of all slots read to bytes of the host's, as many as each has room for.
+    pub(crate) fn set_aside(&mut self) {
+        let room = self.slots.iter().map(|slot| slot.room).sum();
+        self.scratch.resize(self.scratch.len().max(room), 0);
+        // SAFETY: the bytes are this pool's own, and only ever reached through this pointer while they are lent.
+        let mut free = unsafe { GuestSlice::new(self.scratch.as_mut_ptr(), room) };
+        for slot in &self.slots {
+            self.aside.push(free.take(slot.room).detach());
+            free = free.skip(slot.room);
+        }
+    }
+
+    /// Appends the first `len` bytes of what was set aside for slot `index`, or all that it has, to `bytes`.
+    pub(crate) fn copy_aside(&self, index: usize, len: usize, bytes: &mut Vec<u8>) {
+        let Some(aside) = self.aside.get(index) else { return };
+        let start = bytes.len();
+        bytes.resize(start + len.min(aside.len()), 0);
+        // SAFETY: it was made in this `recv`, of the pool's own scratch.
+        unsafe { aside.attach() }.copy_to(bytes.get_mut(start..).unwrap_or_default());
+    }
+
+    /// Copies a frame that was set aside into the guest's buffers of `slot`.
+    pub(crate) fn copy_back(&self, slot: Slot, frame: &[u8]) {
+        copy_to(self.lists.get(slot.list..slot.list + slot.len).unwrap_or_default(), frame);
+    }
+}
+
+/// Copies `frame` into a scatter list of the loan; returns how many bytes fit.
+fn copy_to(list: &[GuestBuf], frame: &[u8]) -> usize {
+    let mut bytes = Parts { header: &[], frame };
+    // SAFETY: the list was made in this `recv`, of segments that are valid for the turn or of the pool's own scratch.
+    list.iter().map(|buffer| bytes.copy_to(unsafe { buffer.attach() })).sum()
+}
