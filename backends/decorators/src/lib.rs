@@ -8,9 +8,11 @@
 //! ```
 //!
 //! * [`RateLimit`] lets frames pass no faster than it is told to, in frames and in bytes.
+//! * [`Capture`] copies what passes, and what is dropped, to a pcapng file; started and stopped while it runs.
 //!
 //! Each is a [`FrameSource`](netrx::FrameSource) like those within, so they stack in any order. None of them takes a
-//! frame that the guest has no room for, keeps frames of its own, or wakes up by a timer.
+//! frame that the guest has no room for, keeps frames of its own, or polls: a rate limit wakes up when held-back frames may
+//! pass, and at no other time.
 //!
 //! # Example
 //! ```
@@ -26,7 +28,9 @@
 
 mod bell;
 mod bucket;
+mod capture;
 mod rate;
 
 pub use bucket::Rate;
+pub use capture::{Capture, CaptureError, CaptureHandle, Captured};
 pub use rate::{Limits, RateLimit};
