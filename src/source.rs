@@ -1,5 +1,9 @@
 //! Where frames come from.
 
+mod watch;
+
+pub use watch::{Watch, Watched};
+
 use std::io;
 use std::task::Waker;
 use std::time::Instant;
@@ -25,10 +29,9 @@ use crate::space::RxSpace;
 /// it sleeps in [`wait`](Self::wait), and only a stop has to end that early, which is what the waker is for. A source
 /// therefore needs to know nothing of kicks.
 ///
-/// How several sources are waited for together is the business of what merges them: a source whose readiness is a file
-/// descriptor shows it through [`AsFd`](std::os::fd::AsFd) (the socket backend does), one with a sender of its own
-/// wakes a `Waker` on sending, and one that can do neither (a bare channel) blocks in `wait` on a thread of the
-/// merger's. All three end at the same `Waker`, so one `wait` can stand for all.
+/// Several sources are waited for together by what each names in [`watch`](Self::watch): a descriptor that becomes
+/// readable (a socket), a waker that it will wake (a queue of its own), a time. One that can do nothing of the kind says
+/// so, and then costs whoever merges it a thread that sits in its `wait`, for as long as all of them sleep.
 pub trait FrameSource: Send {
     /// Moves frames into `space` until it has no room or the source has no frames; does not block.
     ///
@@ -44,6 +47,17 @@ pub trait FrameSource: Send {
     /// When the source is broken for good.
     fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError>;
 
+    /// Names what it can be waited for by together with other sources, instead of by [`wait`](Self::wait).
+    ///
+    /// Called after [`recv`](Self::recv) found it empty; what was named holds until the next call of any of the three. A
+    /// frame that came between the two counts like a later one, and so does a wake of the source's own
+    /// [`waker`](Self::waker). Whatever of it comes, `wait` is then called with a time that has passed, and `recv` after it:
+    /// so the source notes what it would have noted at the end of a wait of its own.
+    fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
+        let _ = watch;
+        Watched::No
+    }
+
     /// A handle that ends a [`wait`](Self::wait), the current one or, if there is none, the next.
     ///
     /// It must not block and may be woken any number of times, from any thread, even after the source is gone.
@@ -57,6 +71,10 @@ impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
         (**self).wait(until)
+    }
+
+    fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
+        (**self).watch(watch)
     }
 
     fn waker(&self) -> Waker {

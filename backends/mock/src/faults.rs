@@ -3,6 +3,7 @@
 use std::task::Waker;
 use std::time::Instant;
 
+use netrx::source::{Watch, Watched};
 use netrx::{FrameSource, Received, RxSpace, SourceError};
 
 /// A source with trouble: it lies about being empty, yields too early and wakes for nothing, as its seed has it.
@@ -50,6 +51,13 @@ impl<S: FrameSource> FrameSource for Faults<S> {
             return Ok(());
         }
         self.inner.wait(until)
+    }
+
+    fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
+        if self.lied || self.strikes() {
+            watch.ready();
+        }
+        self.inner.watch(watch)
     }
 
     fn waker(&self) -> Waker {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
+use netrx::source::{Watch, Watched};
 use netrx::{FrameMeta, FrameSource, Placed, Received, RxSpace, SourceError};
 
 /// A source whose frames and troubles come from its [`Script`].
@@ -57,18 +58,29 @@ struct State {
     steps: VecDeque<Step>,
     woken: bool,
     waits: u64,
+    /// Whoever waits for it together with others.
+    watcher: Option<Waker>,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Makes a change that ends a wait.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        change(&mut state);
+        let watcher = state.watcher.take();
+        drop(state);
+        self.changed.notify_all();
+        watcher.into_iter().for_each(Waker::wake);
+    }
 }
 
 impl Wake for Shared {
     fn wake(self: Arc<Self>) {
-        self.lock().woken = true;
-        self.changed.notify_all();
+        self.change(|state| state.woken = true);
     }
 }
 
@@ -131,8 +143,7 @@ impl Script {
     }
 
     fn push(&self, step: Step) {
-        self.shared.lock().steps.push_back(step);
-        self.shared.changed.notify_all();
+        self.shared.change(|state| state.steps.push_back(step));
     }
 }
 
@@ -176,6 +187,15 @@ impl FrameSource for ScriptedSource {
         }
         state.woken = false;
         Ok(())
+    }
+
+    fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
+        let mut state = self.shared.lock();
+        if state.woken || !state.steps.is_empty() {
+            watch.ready();
+        }
+        state.watcher = Some(watch.waker().clone());
+        Watched::Yes
     }
 
     fn waker(&self) -> Waker {

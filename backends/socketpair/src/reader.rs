@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use netrx::source::Watch;
 use netrx::space::Lent;
 use netrx::{FrameMeta, Placed, Received, RxSpace, SourceError};
 
@@ -62,6 +63,17 @@ impl<C: Calls> Reader<C> {
             self.gone = ready.hung_up;
         }
         Ok(())
+    }
+
+    /// Names what ends a `wait`. The descriptor is that of both the socket and the waker.
+    pub(crate) fn watch<'w>(&'w self, watch: &mut Watch<'w>) {
+        if self.strained {
+            watch.until(Instant::now() + BREATHER);
+        } else if self.gone {
+            watch.ready();
+        } else {
+            watch.readable(self.readiness.as_fd());
+        }
     }
 
     /// Reads until the guest has no room or the socket no frames.

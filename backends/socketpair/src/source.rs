@@ -5,6 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use std::task::Waker;
 use std::time::Instant;
 
+use netrx::source::{Watch, Watched};
 use netrx::{FrameSource, Received, RxSpace, SourceError};
 
 use crate::SocketError;
@@ -25,7 +26,8 @@ pub const DEFAULT_LARGEST: usize = 65_550;
 /// * **Errors**: as the [crate](crate) says; a fatal one names the system's.
 /// * **Threads**: if others read from the same socket, each frame goes to one of them.
 ///
-/// Its descriptor is ready for reading when there are frames ([`AsFd`]), for those who wait for several sources.
+/// It is waited for together with other sources by a descriptor ([`watch`](FrameSource::watch)). The socket itself is ready
+/// for reading when there are frames ([`AsFd`]), for those who have an event loop of their own.
 ///
 /// # Example
 /// ```no_run
@@ -97,6 +99,11 @@ impl FrameSource for SocketSource {
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
         self.reader.wait(until)
+    }
+
+    fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
+        self.reader.watch(watch);
+        Watched::Yes
     }
 
     fn waker(&self) -> Waker {

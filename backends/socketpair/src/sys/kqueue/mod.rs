@@ -15,7 +15,7 @@ use pair_bell::Bell;
 use user_bell::Bell;
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 use std::task::Waker;
 use std::time::Instant;
@@ -41,6 +41,11 @@ impl Readiness {
         let bell = Bell::new(Queue::new()?)?;
         bell.queue().watch(socket.as_raw_fd())?;
         Ok(Self { socket: socket.as_raw_fd(), bell })
+    }
+
+    /// Readable while a wait would end at once.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.queue().0.as_fd()
     }
 
     pub(crate) fn waker(&self) -> Waker {
