@@ -29,6 +29,7 @@
 //! # drop(source);
 //! ```
 
+mod bridge;
 mod frame;
 mod source;
 

@@ -5,14 +5,17 @@ use std::task::{Wake, Waker};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded};
+use netrx::source::{Watch, Watched};
 use netrx::{FrameSource, Placed, Received, RxSpace, SourceError};
 
 use crate::Frame;
+use crate::bridge::Pier;
 
 /// A [`FrameSource`] over the receiving end of a crossbeam channel of any flavour.
 ///
 /// * **Order**: frames reach the guest in the channel's order.
-/// * **Blocking**: only [`wait`](FrameSource::wait) blocks, on the channel itself; it does not poll.
+/// * **Blocking**: only [`wait`](FrameSource::wait) blocks, on the channel itself; it does not poll. Channels that are waited
+///   for together with other sources are slept on by one thread, which they share and which ends with the last of them.
 /// * **Errors**: it has none.
 /// * **Threads**: if others receive from the same channel, each frame goes to one of them.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub struct ChannelSource<T> {
     /// One token at most: the source was woken.
     woken: Receiver<()>,
     control: Arc<Control>,
+    /// Where it is waited for together with other sources, if it ever was.
+    pier: Option<Pier>,
 }
 
 /// The far end of the source's own channel.
@@ -45,7 +50,7 @@ impl<T> ChannelSource<T> {
     #[must_use]
     pub fn new(frames: Receiver<T>) -> Self {
         let (control, woken) = bounded(1);
-        Self { frames, pending: None, woken, control: Arc::new(Control(control)) }
+        Self { frames, pending: None, woken, control: Arc::new(Control(control)), pier: None }
     }
 
     /// The frame that was taken from the channel and had no room in the guest; it goes first.
@@ -67,7 +72,7 @@ impl<T> From<Receiver<T>> for ChannelSource<T> {
     }
 }
 
-impl<T: Frame + Send> FrameSource for ChannelSource<T> {
+impl<T: Frame + Send + 'static> FrameSource for ChannelSource<T> {
     fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
         if let Some(frame) = &self.pending {
             if space.put(frame.bytes(), frame.meta()) == Placed::NoRoom {
@@ -107,6 +112,19 @@ impl<T: Frame + Send> FrameSource for ChannelSource<T> {
         // A token that came before this point has ended this wait; a later one stays for the next.
         let _ = self.woken.try_recv();
         Ok(())
+    }
+
+    fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
+        if self.pending.is_some() || !self.frames.is_empty() {
+            watch.ready();
+            return Watched::Yes;
+        }
+        if self.pier.is_none() {
+            self.pier = Pier::new();
+        }
+        let Some(pier) = &mut self.pier else { return Watched::No };
+        pier.watch(&self.frames, &self.woken, watch.waker());
+        Watched::Yes
     }
 
     fn waker(&self) -> Waker {
