@@ -4,29 +4,47 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
+use netrx::source::Watch;
+
 /// Remembers being rung until the next sleep.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
-    rung: Mutex<bool>,
+    state: Mutex<State>,
     ringing: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rung: bool,
+    /// Whoever sleeps elsewhere and wants to hear it.
+    watcher: Option<Waker>,
 }
 
 impl Bell {
     /// Sleeps until it is rung, or `left` says that there is no time left.
     pub(crate) fn sleep(&self, left: impl Fn() -> Duration) {
-        let mut rung = self.lock();
-        while !*rung {
+        let mut state = self.lock();
+        while !state.rung {
             let left = left();
             if left.is_zero() {
                 break;
             }
-            rung = self.ringing.wait_timeout(rung, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.ringing.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        *rung = false;
+        state.rung = false;
     }
 
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.rung.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Is heard by whoever waits for several sources, until the next ring.
+    pub(crate) fn watch(&self, watch: &mut Watch<'_>) {
+        let mut state = self.lock();
+        if state.rung {
+            watch.ready();
+        }
+        state.watcher = Some(watch.waker().clone());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -36,8 +54,12 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        *self.lock() = true;
+        let mut state = self.lock();
+        state.rung = true;
+        let watcher = state.watcher.take();
+        drop(state);
         self.ringing.notify_all();
+        watcher.into_iter().for_each(Waker::wake);
     }
 }
 

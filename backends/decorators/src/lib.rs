@@ -29,8 +29,12 @@
 mod bell;
 mod bucket;
 mod capture;
+#[cfg(unix)]
+mod merge;
 mod rate;
 
 pub use bucket::Rate;
 pub use capture::{Capture, CaptureError, CaptureHandle, Captured};
+#[cfg(unix)]
+pub use merge::{MemberEnd, Merge, MergeError, QUANTUM};
 pub use rate::{Limits, RateLimit};

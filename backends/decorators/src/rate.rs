@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
+use netrx::source::{Watch, Watched};
 use netrx::space::{Limit, Taken};
 use netrx::{FrameSource, Received, RxSpace, SourceError};
 
@@ -136,6 +137,13 @@ impl<S: FrameSource, C: Fn() -> Instant + Send> FrameSource for RateLimit<S, C> 
         let end = until.map_or(due, |until| until.min(due));
         self.bell.sleep(|| left(end, (self.clock)()));
         Ok(())
+    }
+
+    fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
+        let Some(due) = self.due() else { return self.inner.watch(watch) };
+        self.bell.watch(watch);
+        watch.until(due);
+        Watched::Yes
     }
 
     fn waker(&self) -> Waker {

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
+use netrx::source::{Watch, Watched};
 use netrx::space::Tape;
 use netrx::{FrameSource, Received, RxSpace, SourceError};
 
@@ -92,6 +93,10 @@ impl<S: FrameSource> FrameSource for Capture<S> {
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
         self.inner.wait(until)
+    }
+
+    fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
+        self.inner.watch(watch)
     }
 
     fn waker(&self) -> Waker {

@@ -40,11 +40,24 @@ impl Rig {
     }
 
     pub(crate) fn with(size: u16, config: EngineConfig) -> Result<Self, Box<dyn Error>> {
+        Self::shaped(size, Features::VERSION_1, Shape::single(2048), config)
+    }
+
+    /// A guest that merges its buffers, so that it takes frames of any length.
+    pub(crate) fn merging(size: u16, config: EngineConfig) -> Result<Self, Box<dyn Error>> {
+        Self::shaped(size, Features::VERSION_1 | Features::MRG_RXBUF, Shape::single(2048), config)
+    }
+
+    fn shaped(
+        size: u16,
+        features: Features,
+        shape: Shape,
+        config: EngineConfig,
+    ) -> Result<Self, Box<dyn Error>> {
         let memory = MockMemory::heap(&[1 << 20, 1 << 20]);
-        let config_of_driver = DriverConfig::new(size, Features::VERSION_1, Shape::single(2048));
-        let driver = FakeDriver::new(&memory, config_of_driver)?;
-        let ring = SplitRing::new(driver.ring_config(), driver.features(), &memory)?;
-        let engine = Engine::new(ring, memory, MockIrq::new().0, driver.features(), config);
+        let driver = FakeDriver::new(&memory, DriverConfig::new(size, features, shape))?;
+        let ring = SplitRing::new(driver.ring_config(), features, &memory)?;
+        let engine = Engine::new(ring, memory, MockIrq::new().0, features, config);
         Ok(Self { driver, engine })
     }
 

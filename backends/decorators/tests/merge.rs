@@ -1,0 +1,388 @@
+//! The merge: fair by bytes whatever the schedule, deaf to no source, and undisturbed by one that ends.
+#![cfg(unix)]
+
+mod rig;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, unbounded};
+use netrx::engine::{Budget, EngineConfig, WhenFull};
+use netrx::{FrameSource, Progress, SourceError};
+use netrx_channel::ChannelSource;
+use netrx_decorators::{MemberEnd, Merge, MergeError, QUANTUM};
+use netrx_mock::conformance::{self, Feeder};
+use netrx_mock::{Faults, Placing, Script, ScriptedSource, traffic};
+use proptest::prelude::*;
+
+use rig::{Counted, Feed, Finite, QUIET, Rig, STUCK, Tested, Worker, frame};
+
+type Error = Box<dyn std::error::Error>;
+
+const PLACINGS: [Placing; 3] = [Placing::Copy, Placing::Burst(8), Placing::Read { largest: 1514, batch: 16 }];
+
+fn merge<S: FrameSource>(sources: impl IntoIterator<Item = S>) -> Merge<S> {
+    let merged = Merge::new(sources);
+    assert!(merged.is_ok(), "there are descriptors to spare: {merged:?}");
+    merged.unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// A channel's source, and its far end.
+fn channel() -> (Box<dyn FrameSource>, Sender<Vec<u8>>) {
+    let (frames, receiver) = unbounded();
+    (Box::new(ChannelSource::new(receiver)), frames)
+}
+
+#[test]
+fn passes_the_suites_whichever_source_has_the_frames() {
+    for placing in PLACINGS {
+        for with_frames in 0..3 {
+            conformance::source(|| {
+                let mut sources: Vec<_> = (0..3).map(|_| ScriptedSource::placing(placing)).collect();
+                let script = sources.get(with_frames).map(|(_, script)| script.clone());
+                let merged = merge(sources.drain(..).map(|(source, _)| source));
+                (merged, Feed(script.unwrap_or_else(|| unreachable!("there are three"))))
+            });
+        }
+        conformance::finite_source(|frames| merge([Finite::new(placing, &[]), Finite::new(placing, frames)]));
+    }
+    conformance::finite_source(|frames| merge([Finite::new(Placing::Copy, frames)]));
+}
+
+/// Feeds one of three sources, each of which is waited for in its own way, the last in none but its own.
+struct Any {
+    frames: Sender<Vec<u8>>,
+    script: Script,
+    hidden: Script,
+    which: usize,
+}
+
+impl Any {
+    fn new(which: usize) -> (Vec<Box<dyn FrameSource>>, Self) {
+        let (frames, receiver) = unbounded();
+        let ((scripted, script), (other, hidden)) = (ScriptedSource::new(), ScriptedSource::new());
+        let sources: Vec<Box<dyn FrameSource>> =
+            vec![Box::new(ChannelSource::new(receiver)), Box::new(scripted), Box::new(Counted::new(other))];
+        (sources, Self { frames, script, hidden, which })
+    }
+}
+
+impl Feeder for Any {
+    fn send(&mut self, frame: &[u8]) {
+        match self.which {
+            0 => assert!(self.frames.send(frame.to_vec()).is_ok()),
+            1 => self.script.frame(frame),
+            _ => self.hidden.frame(frame),
+        }
+    }
+}
+
+#[test]
+fn passes_the_suite_with_sources_of_several_types() {
+    for which in 0..3 {
+        conformance::source(|| {
+            let (sources, feeder) = Any::new(which);
+            (merge(sources), feeder)
+        });
+        conformance::source(|| {
+            let (sources, feeder) = Any::new(which);
+            (merge(sources.into_iter().map(|source| Faults::new(source, 5, 0.0))), feeder)
+        });
+        // A merge in a merge: watched, unless it has the source that cannot be.
+        for nested in [2, 3] {
+            conformance::source(|| {
+                let (mut sources, feeder) = Any::new(which);
+                let rest = sources.split_off(nested);
+                let inner: Box<dyn FrameSource> = Box::new(merge(sources));
+                (merge(std::iter::once(inner).chain(rest)), feeder)
+            });
+        }
+    }
+}
+
+/// The source that a frame is of, by its number.
+fn origin(frame: &[u8]) -> Option<usize> {
+    traffic::number(frame).map(|number| (number >> 32) as usize)
+}
+
+/// Adds what came to each source's bytes.
+fn count(bytes: &mut [u64], frames: &[Vec<u8>]) -> Result<(), Error> {
+    for frame in frames {
+        *bytes.get_mut(origin(frame).ok_or("a frame came changed")?).ok_or("of an unknown source")? +=
+            frame.len() as u64;
+    }
+    Ok(())
+}
+
+/// Refills a source, so that it has at least so many bytes.
+fn backlog(script: &Script, origin: u64, next: &mut u64, lens: &[usize], frames: usize) {
+    while script.left() < frames {
+        let len = lens.get(*next as usize % lens.len()).copied().unwrap_or(60);
+        script.frame(frame(origin << 32 | *next, len));
+        *next += 1;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn of_two_that_have_frames_none_is_ahead_by_more_than_a_quantum_and_a_frame(
+        lens in proptest::collection::vec(proptest::collection::vec(22..9000_usize, 1..5), 2..4),
+        placings in proptest::collection::vec(0..3_usize, 4),
+        (frames, budget) in (1..60_u32, 1..200_000_u64),
+        schedule in proptest::collection::vec(0..40_usize, 40..120),
+    ) {
+        let fail = |error: Error| TestCaseError::fail(error.to_string());
+        let placing = |index: usize| match PLACINGS[placings[index]] {
+            Placing::Read { batch, .. } => Placing::Read { largest: 9000, batch },
+            other => other,
+        };
+        let (sources, scripts): (Vec<_>, Vec<_>) =
+            (0..lens.len()).map(|index| ScriptedSource::placing(placing(index))).unzip();
+        let mut merged = merge(sources);
+        let budget = Budget { frames, bytes: budget };
+        let mut rig = Rig::merging(64, EngineConfig { budget, ..EngineConfig::default() }).map_err(fail)?;
+        let (mut next, mut bytes) = (vec![0; lens.len()], vec![0; lens.len()]);
+        for post in schedule {
+            for (index, script) in scripts.iter().enumerate() {
+                backlog(script, index as u64, &mut next[index], &lens[index], 70);
+            }
+            rig.driver.post(post);
+            let polled = rig.engine.poll(&mut merged, Instant::now());
+            prop_assert!(matches!(polled, Ok(Progress::More | Progress::Starved)), "{:?}", polled);
+            let arrived = rig.driver.drain_frames().map_err(|error| fail(error.into()))?;
+            count(&mut bytes, &arrived).map_err(fail)?;
+            let (least, most) = (bytes.iter().min(), bytes.iter().max());
+            let ahead = most.zip(least).map_or(0, |(most, least)| most - least);
+            prop_assert!(ahead <= QUANTUM + 9000, "{:?}", bytes);
+        }
+        rig.check().map_err(fail)?;
+    }
+}
+
+#[test]
+fn a_source_of_long_frames_and_one_of_short_ones_get_the_same_bytes() -> Tested {
+    let (heavy, heavies) = ScriptedSource::placing(Placing::Burst(32));
+    let (light, lights) = ScriptedSource::new();
+    let (mut merged, mut rig) = (merge([heavy, light]), Rig::new(256)?);
+    let (mut next, mut bytes) = ([0; 2], [0; 2]);
+    while bytes.iter().sum::<u64>() < 8_000_000 {
+        backlog(&heavies, 0, &mut next[0], &[1514], 300);
+        backlog(&lights, 1, &mut next[1], &[60], 300);
+        count(&mut bytes, &rig.turn(&mut merged)?.1)?;
+    }
+    println!("bytes of frames of 1514 and of 60: {bytes:?}");
+    assert!(bytes[0].abs_diff(bytes[1]) <= QUANTUM + 1514, "{bytes:?}");
+    Ok(())
+}
+
+#[test]
+fn what_is_dropped_costs_too_so_that_a_flood_of_it_starves_nobody() -> Tested {
+    let ((flood, runts), (other, script)) = (ScriptedSource::new(), ScriptedSource::new());
+    let (mut merged, mut rig) = (merge([flood, other]), Rig::new(64)?);
+    script.frame(frame(0, 60));
+    let begin = Instant::now();
+    loop {
+        while runts.left() < 600 {
+            runts.frame([0; 5]);
+        }
+        let (_, frames) = rig.turn(&mut merged)?;
+        if frames == [frame(0, 60)] {
+            break;
+        }
+        assert!(begin.elapsed() < STUCK && frames.is_empty(), "the other source has its turn");
+    }
+    let dropped = rig.check()?.frames_taken - 1;
+    assert!(dropped <= QUANTUM.div_ceil(14) + 256, "{dropped} were dropped before");
+    Ok(())
+}
+
+#[test]
+fn a_full_guest_that_drops_takes_from_all() -> Tested {
+    let config = EngineConfig { when_full: WhenFull::DropNewest, ..EngineConfig::default() };
+    let (sources, scripts): (Vec<_>, Vec<_>) = (0..3).map(|_| ScriptedSource::new()).unzip();
+    let (mut merged, mut rig) = (merge(sources), Rig::with(4, config)?);
+    scripts.iter().for_each(|script| (0..50).for_each(|number| script.frame(frame(number, 60))));
+    rig.driver.post(4);
+    while rig.engine.poll(&mut merged, Instant::now())? != Progress::Idle {}
+    let stats = rig.check()?;
+    assert_eq!((stats.frames_taken, stats.frames_delivered), (150, 4));
+    Ok(())
+}
+
+#[test]
+fn sources_in_trouble_lose_nothing_and_hold_nobody_up() -> Tested {
+    for seed in 0..20 {
+        let (sources, scripts): (Vec<_>, Vec<_>) = (0..4)
+            .map(|index| {
+                let (source, script) = ScriptedSource::placing(PLACINGS[index % 3]);
+                (Faults::new(source, seed * 4 + index as u64, 0.3), script)
+            })
+            .unzip();
+        let mut worker = Worker::start(Faults::new(merge(sources), seed, 0.1))?;
+        for number in 0..400 {
+            for (origin, script) in (0..).zip(&scripts) {
+                script.frame(frame(origin << 32 | number, 60));
+            }
+        }
+        let frames = worker.take(1600)?;
+        for index in 0..4 {
+            let of_one = frames.iter().filter(|frame| origin(frame) == Some(index));
+            let numbers = of_one.map(|frame| traffic::number(frame).map(|number| number & 0xffff_ffff));
+            assert!(numbers.eq((0..400).map(Some)), "all of source {index}, in order");
+        }
+        assert_eq!(worker.stop()?.frames_delivered, 1600);
+    }
+    Ok(())
+}
+
+/// What the hook was told.
+type Told = Arc<Mutex<Vec<(usize, bool)>>>;
+
+fn told(ends: &Told) -> Vec<(usize, bool)> {
+    ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn telling<S: FrameSource>(merged: Merge<S>) -> (Merge<S>, Told) {
+    let ends = Told::default();
+    let telling = Arc::clone(&ends);
+    let hook = move |number, end: &MemberEnd| {
+        let failed = matches!(end, MemberEnd::Failed(_));
+        telling.lock().unwrap_or_else(PoisonError::into_inner).push((number, failed));
+    };
+    (merged.on_end(hook), ends)
+}
+
+#[test]
+fn sources_end_one_by_one_and_the_last_ends_the_merge() -> Tested {
+    let (sources, scripts): (Vec<_>, Vec<_>) = (0..3).map(|_| ScriptedSource::new()).unzip();
+    let ((mut merged, ends), mut rig) = (telling(merge(sources)), Rig::new(16)?);
+    scripts[1].frame(frame(1, 60));
+    scripts[1].close();
+    assert_eq!(rig.turn(&mut merged)?, (Progress::Idle, vec![frame(1, 60)]));
+    assert_eq!(told(&ends), [(1, false)]);
+    scripts[2].frame(frame(2, 60));
+    scripts[2].fail();
+    scripts[1].frame(frame(9, 60));
+    scripts[0].frame(frame(3, 60));
+    let (progress, mut frames) = rig.turn(&mut merged)?;
+    frames.sort_by_key(|frame| traffic::number(frame));
+    assert_eq!((progress, frames), (Progress::Idle, vec![frame(2, 60), frame(3, 60)]));
+    assert_eq!(told(&ends), [(1, false), (2, true)]);
+    scripts[0].close();
+    rig.driver.post(16);
+    let error = rig.engine.poll(&mut merged, Instant::now()).err().ok_or("a source had failed")?;
+    let netrx::EngineError::Source(SourceError::Other(error)) = error else { return Err(error.into()) };
+    let error = error.downcast::<MergeError>().map_err(|_| "it is of another type")?;
+    assert_eq!(error.source_number, 2);
+    assert_eq!(error.to_string(), "no frame source is left; number 2 had failed: the script says so");
+    assert_eq!(rig.engine.poll(&mut merged, Instant::now())?, Progress::Closed, "told once");
+    assert_eq!(told(&ends), [(1, false), (2, true), (0, false)]);
+    assert_eq!(
+        (merged.into_sources().len(), scripts[1].left()),
+        (3, 1),
+        "what comes later stays where it is"
+    );
+    rig.check()?;
+    Ok(())
+}
+
+/// A source whose wait fails.
+struct Broken(ScriptedSource);
+
+impl FrameSource for Broken {
+    fn recv(&mut self, space: &mut netrx::RxSpace<'_>) -> Result<netrx::Received, SourceError> {
+        self.0.recv(space)
+    }
+
+    fn wait(&mut self, _: Option<Instant>) -> Result<(), SourceError> {
+        Err(SourceError::Other("the test says so".into()))
+    }
+
+    fn waker(&self) -> std::task::Waker {
+        self.0.waker()
+    }
+}
+
+#[test]
+fn a_source_whose_wait_fails_is_told_and_the_others_go_on() -> Tested {
+    let ((broken, _broken), (sound, script)) = (ScriptedSource::new(), ScriptedSource::new());
+    let sources: [Box<dyn FrameSource>; 2] = [Box::new(Broken(broken)), Box::new(sound)];
+    let (merged, ends) = telling(merge(sources));
+    let mut worker = Worker::start(merged)?;
+    for number in 0..3 {
+        script.frame(frame(number, 60));
+        assert_eq!(worker.take(1)?, [frame(number, 60)]);
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(told(&ends), [(0, true)]);
+    assert_eq!(worker.stop()?.frames_delivered, 3);
+    Ok(())
+}
+
+#[test]
+fn it_sleeps_until_one_of_them_has_a_frame() -> Tested {
+    let ((channel, frames), (scripted, script)) = (channel(), ScriptedSource::new());
+    let (other, hidden) = ScriptedSource::new();
+    let sources: [Box<dyn FrameSource>; 3] = [channel, Box::new(scripted), Box::new(Counted::new(other))];
+    let source = Counted::new(merge(sources));
+    let counts = source.counts();
+    let mut worker = Worker::start(source)?;
+    for number in 0..30 {
+        thread::sleep(Duration::from_millis(2));
+        match number % 3 {
+            0 => frames.send(frame(number, 60))?,
+            1 => script.frame(frame(number, 60)),
+            _ => hidden.frame(frame(number, 60)),
+        }
+        assert_eq!(worker.take(1)?, [frame(number, 60)]);
+    }
+    thread::sleep(QUIET);
+    let before = counts();
+    thread::sleep(QUIET);
+    assert_eq!(counts(), before, "it sleeps");
+    assert_eq!(worker.stop()?.frames_delivered, 30);
+    Ok(())
+}
+
+#[test]
+fn the_waker_of_one_source_ends_the_sleep_of_all() -> Tested {
+    for hidden in [false, true] {
+        let ((channel, _frames), (scripted, _script)) = (channel(), ScriptedSource::new());
+        let scripted: Box<dyn FrameSource> = match hidden {
+            true => Box::new(Counted::new(scripted)),
+            false => Box::new(scripted),
+        };
+        let wakers = [channel.waker(), scripted.waker()];
+        let mut merged = merge([channel, scripted]);
+        for waker in wakers {
+            // Whatever is left of what came before.
+            for _ in 0..4 {
+                merged.wait(Some(Instant::now()))?;
+            }
+            let (wake, begin) = (waker.clone(), Instant::now());
+            let waking = thread::spawn(move || {
+                thread::sleep(QUIET);
+                wake.wake();
+            });
+            merged.wait(Some(begin + STUCK))?;
+            assert!(begin.elapsed() >= QUIET / 2 && begin.elapsed() < STUCK, "{:?}", begin.elapsed());
+            assert!(waking.join().is_ok());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn many_idle_sources_do_not_slow_one_that_works() -> Tested {
+    let (idle, _scripts): (Vec<_>, Vec<_>) = (0..200).map(|_| ScriptedSource::new()).unzip();
+    let (busy, script) = ScriptedSource::placing(Placing::Burst(32));
+    let source = Counted::new(merge(idle.into_iter().map(Counted::new).chain([Counted::new(busy)])));
+    (0..1000).for_each(|number| script.frame(frame(number, 60)));
+    let (counts, mut merged, mut rig) = (source.counts(), source, Rig::new(256)?);
+    assert_eq!(rig.drain(&mut merged)?.len(), 1000);
+    assert!(counts().0 <= 8, "looked at {} times for 1000 frames", counts().0);
+    Ok(())
+}
