@@ -1,86 +1,48 @@
-//! Two sources of different kinds behind one `wait`: a socket, which shows a descriptor, and a bare channel, whose sender
-//! knows nothing of us. Frames of either, a kick and a stop all end the sleep, with no timer, and one thread for all the
-//! channels there may be.
+//! Sources of different kinds behind one `wait`: a socket, which has a descriptor, and a bare channel, whose sender knows
+//! nothing of us. Frames of either, a kick and a stop all end the sleep, with no timer and no thread each; and what a socket
+//! notes at the end of a wait of its own it notes here too.
 #![cfg(unix)]
 
 use std::error::Error;
+use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Select, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
+use netrx::worker::End;
 use netrx::{EngineConfig, Features, FrameSource, Received, RxConfig, RxSpace, RxWorkerSlot, SourceError};
 use netrx_channel::ChannelSource;
+use netrx_decorators::Merge;
+use netrx_mock::conformance::{self, Feeder};
 use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape, traffic};
 use netrx_socketpair::SocketSource;
 
 const STUCK: Duration = Duration::from_secs(20);
+const QUIET: Duration = Duration::from_millis(100);
 
-/// A socket and a channel, in turns. It waits as the socket does; a bridge wakes it for the channel.
-struct Both {
-    socket: SocketSource,
-    channel: ChannelSource<Vec<u8>>,
-    bridge: Bridge,
-    turn: bool,
+/// Counts how often the sources are waited for.
+struct Counted {
+    merged: Merge<Box<dyn FrameSource>>,
     waits: Arc<AtomicU64>,
 }
 
-/// A thread that sleeps on channels and wakes the socket's waiter.
-struct Bridge {
-    /// One token: the channel was found empty, watch it again.
-    watch: Sender<()>,
-    _thread: JoinHandle<()>,
-}
-
-impl Bridge {
-    fn new(frames: Receiver<Vec<u8>>, waker: Waker) -> Self {
-        let (watch, watched) = bounded(1);
-        let body = move || {
-            while watched.recv().is_ok() {
-                let mut select = Select::new();
-                select.recv(&frames);
-                select.recv(&watched);
-                select.ready();
-                waker.wake_by_ref();
-            }
-        };
-        Self { watch, _thread: thread::spawn(body) }
-    }
-}
-
-impl Both {
-    fn new(socket: SocketSource, frames: Receiver<Vec<u8>>) -> Self {
-        let bridge = Bridge::new(frames.clone(), socket.waker());
-        Self { socket, channel: ChannelSource::new(frames), bridge, turn: false, waits: Arc::default() }
-    }
-}
-
-impl FrameSource for Both {
+impl FrameSource for Counted {
     fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
-        self.turn = !self.turn;
-        let (first, second): (&mut dyn FrameSource, &mut dyn FrameSource) = match self.turn {
-            true => (&mut self.socket, &mut self.channel),
-            false => (&mut self.channel, &mut self.socket),
-        };
-        match (first.recv(space)?, second.recv(space)?) {
-            (Received::Closed, Received::Closed) => Ok(Received::Closed),
-            (Received::More, _) | (_, Received::More) => Ok(Received::More),
-            _ => Ok(Received::Empty),
-        }
+        self.merged.recv(space)
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
         self.waits.fetch_add(1, Ordering::Relaxed);
-        // A token that finds no place is not needed: the bridge has one.
-        let _ = self.bridge.watch.try_send(());
-        self.socket.wait(until)
+        self.merged.wait(until)
     }
 
     fn waker(&self) -> Waker {
-        self.socket.waker()
+        self.merged.waker()
     }
 }
 
@@ -88,6 +50,7 @@ impl FrameSource for Both {
 struct Rig {
     slot: RxWorkerSlot<MockMemory, MockIrq>,
     driver: FakeDriver,
+    near: UnixDatagram,
     socket: UnixDatagram,
     channel: Sender<Vec<u8>>,
     waits: Arc<AtomicU64>,
@@ -98,17 +61,18 @@ fn rig() -> Result<Rig, Box<dyn Error>> {
     let features = Features::VERSION_1 | Features::EVENT_IDX;
     let driver = FakeDriver::new(&memory, DriverConfig::new(16, features, Shape::single(2048)))?;
     let (near, socket) = SocketSource::pair(1514)?;
+    let shut = UnixDatagram::from(near.as_fd().try_clone_to_owned()?);
     let (channel, frames) = bounded(256);
-    let both = Both::new(near, frames);
-    let waits = Arc::clone(&both.waits);
+    let sources: [Box<dyn FrameSource>; 2] = [Box::new(near), Box::new(ChannelSource::new(frames))];
+    let waits = Arc::<AtomicU64>::default();
     let slot = RxWorkerSlot::default();
     slot.deposit_memory(memory);
     slot.deposit_irq(MockIrq::new().0);
-    slot.offer_source(0, both);
+    slot.offer_source(0, Counted { merged: Merge::new(sources)?, waits: Arc::clone(&waits) });
     let config =
         RxConfig { ring: driver.ring_config(), features, engine: EngineConfig::default(), restored: false };
     slot.driver_ok(config)?;
-    Ok(Rig { slot, driver, socket, channel, waits })
+    Ok(Rig { slot, driver, near: shut, socket, channel, waits })
 }
 
 impl Rig {
@@ -164,15 +128,104 @@ fn both_at_once_lose_nothing_and_keep_their_order() -> Result<(), Box<dyn Error>
     Ok(())
 }
 
+impl Rig {
+    /// Whether it is not waited for anew for a while.
+    fn sleeps(&self) -> bool {
+        thread::sleep(QUIET);
+        let before = self.waits.load(Ordering::Relaxed);
+        thread::sleep(QUIET * 2);
+        self.waits.load(Ordering::Relaxed) == before
+    }
+}
+
 #[test]
 fn nothing_ends_the_sleep_without_a_reason_and_a_stop_does() -> Result<(), Box<dyn Error>> {
     let mut rig = rig()?;
     rig.channel.send(frame(0))?;
     assert_eq!(rig.take(1)?, [0]);
-    thread::sleep(Duration::from_millis(50));
-    let before = rig.waits.load(Ordering::Relaxed);
-    thread::sleep(Duration::from_millis(200));
-    assert_eq!(rig.waits.load(Ordering::Relaxed), before, "it sleeps");
+    assert!(rig.sleeps());
     assert!(rig.slot.stop()?.is_some_and(|stopped| stopped.report.stats.is_balanced()));
+    Ok(())
+}
+
+#[test]
+fn a_full_guest_is_left_alone_until_it_kicks() -> Result<(), Box<dyn Error>> {
+    let mut rig = rig()?;
+    for number in 0..100 {
+        match number % 2 {
+            0 => rig.channel.send(frame(number))?,
+            _ => assert_eq!(rig.socket.send(&frame(number))?, 100),
+        }
+    }
+    assert!(rig.sleeps());
+    let mut numbers = rig.take(100)?;
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..100));
+    assert!(rig.slot.stop()?.is_some_and(|stopped| stopped.report.stats.is_balanced()));
+    Ok(())
+}
+
+#[test]
+fn a_socket_that_is_shut_down_ends_and_the_channel_goes_on() -> Result<(), Box<dyn Error>> {
+    let mut rig = rig()?;
+    assert_eq!(rig.socket.send(&frame(0))?, 100);
+    assert_eq!(rig.take(1)?, [0]);
+    // It is readable without end from here on: its own wait takes note of that, or nobody would ever sleep again.
+    rig.near.shutdown(Shutdown::Read)?;
+    assert!(rig.sleeps());
+    rig.channel.send(frame(1))?;
+    assert_eq!(rig.take(1)?, [1]);
+    let (channel, _) = bounded(1);
+    drop(std::mem::replace(&mut rig.channel, channel));
+    let begin = Instant::now();
+    while rig.slot.stats().is_some_and(|stats| stats.frames_delivered < 2) {
+        assert!(begin.elapsed() < STUCK);
+    }
+    thread::sleep(QUIET);
+    let stopped = rig.slot.stop()?.ok_or("it was running")?;
+    assert!(matches!(stopped.report.end, End::Closed), "{:?}", stopped.report.end);
+    Ok(())
+}
+
+#[test]
+fn the_waker_of_the_socket_ends_the_sleep_of_all() -> Result<(), Box<dyn Error>> {
+    let (near, _far) = SocketSource::pair(1514)?;
+    let waker = near.waker();
+    let mut merged = Merge::new([near])?;
+    for _ in 0..3 {
+        let (waker, begin) = (waker.clone(), Instant::now());
+        let waking = thread::spawn(move || {
+            thread::sleep(QUIET);
+            waker.wake();
+        });
+        merged.wait(Some(begin + STUCK))?;
+        assert!((QUIET / 2..STUCK).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+        assert!(waking.join().is_ok());
+    }
+    Ok(())
+}
+
+/// Feeds a socket.
+struct Far {
+    far: UnixDatagram,
+    /// The far end of the source beside it.
+    _idle: UnixDatagram,
+}
+
+impl Feeder for Far {
+    fn send(&mut self, frame: &[u8]) {
+        assert!(self.far.send(frame).is_ok_and(|sent| sent == frame.len()));
+    }
+}
+
+#[test]
+fn merged_sockets_pass_the_suite_of_one() -> Result<(), Box<dyn Error>> {
+    SocketSource::pair(1514)?;
+    conformance::source(|| {
+        let pairs = (SocketSource::pair(1514), SocketSource::pair(1514));
+        let (Ok((one, far)), Ok((two, idle))) = pairs else { unreachable!("there are sockets to spare") };
+        let merged = Merge::new([one, two]).unwrap_or_else(|error| unreachable!("{error}"));
+        (merged, Far { far, _idle: idle })
+    });
     Ok(())
 }
