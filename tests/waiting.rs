@@ -129,12 +129,17 @@ fn both_at_once_lose_nothing_and_keep_their_order() -> Result<(), Box<dyn Error>
 }
 
 impl Rig {
-    /// Whether it is not waited for anew for a while.
+    /// Whether there comes a time in which it is not waited for anew.
     fn sleeps(&self) -> bool {
-        thread::sleep(QUIET);
-        let before = self.waits.load(Ordering::Relaxed);
-        thread::sleep(QUIET * 2);
-        self.waits.load(Ordering::Relaxed) == before
+        let (begin, waits) = (Instant::now(), || self.waits.load(Ordering::Relaxed));
+        while begin.elapsed() < STUCK {
+            let before = waits();
+            thread::sleep(QUIET);
+            if waits() == before {
+                return true;
+            }
+        }
+        false
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Lent<'s, 't> {
 
 impl<'s, 't> Lent<'s, 't> {
     pub(super) fn new(space: &'s mut RxSpace<'t>, largest: usize, frames: usize) -> Option<Self> {
-        let frames = frames.min(space.ahead(largest as u64));
+        let frames = frames.min(space.left);
         if frames == 0 {
             return None;
         }
@@ -28,6 +28,7 @@ impl<'s, 't> Lent<'s, 't> {
             (true, None) => space.ring.pool().lend_scratch(largest, frames),
             (true, Some(_)) => space.ring.pool().lend_nothing(largest, frames),
         }
+        limit_loan(space, largest);
         if space.tape.is_some() {
             space.ring.pool().set_aside();
         }
@@ -152,6 +153,13 @@ impl Drop for Lent<'_, '_> {
     fn drop(&mut self) {
         self.space.ring.stage_filled();
     }
+}
+
+/// Takes lists back that the frames of the others may leave no bytes for. No frame has more than it has room for.
+fn limit_loan(space: &mut RxSpace<'_>, largest: usize) {
+    let room = space.ring.loan().slots.iter().map(|slot| slot.room).max().unwrap_or(0);
+    let frames = space.ahead(largest.min(room));
+    space.ring.pool().slots.truncate(frames);
 }
 
 /// Lists over the free chains: one chain a frame, or as many as the largest frame needs where the guest merges them.

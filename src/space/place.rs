@@ -1,5 +1,6 @@
 //! Placing frames that the source has.
 
+use super::within::UpTo;
 use super::{DropReason, Lent, Tally, Tape};
 use crate::mem::Header;
 use crate::ring::{BurstEnd, Ring, RingError, SplitTurn, Want};
@@ -114,7 +115,7 @@ impl<'t> RxSpace<'t> {
     /// Lets plain frames pass by the pool, as far as the limits go.
     #[inline]
     pub(super) fn open_lane(&mut self) {
-        let frames = if self.discard || self.declined { 0 } else { self.ahead_of_any() };
+        let frames = if self.discard || self.declined { 0 } else { self.left };
         self.ring.open_lane(frames);
     }
 
@@ -156,6 +157,9 @@ impl<'t> RxSpace<'t> {
     /// Copies a frame, without preamble and checksum, into the guest.
     #[inline]
     pub fn put(&mut self, frame: &[u8], meta: FrameMeta) -> Placed {
+        if self.is_share {
+            self.shut_spent_lane();
+        }
         match meta.is_plain() {
             true if self.put_in_lane(frame) => Placed::Delivered,
             true => self.put_plain(frame),
@@ -173,9 +177,22 @@ impl<'t> RxSpace<'t> {
         F: AsRef<[u8]> + ?Sized + 'f,
     {
         let mut frames = frames.into_iter();
+        if self.is_share {
+            // The turn's own limit may be overrun by a batch, a share not.
+            return self.place_bursts(&mut UpTo { frames, bytes: self.bytes_left().max(1) });
+        }
+        self.place_bursts(&mut frames)
+    }
+
+    #[inline]
+    fn place_bursts<'f, I, F>(&mut self, frames: &mut I) -> usize
+    where
+        I: Iterator<Item = &'f F>,
+        F: AsRef<[u8]> + ?Sized + 'f,
+    {
         let mut done = 0;
         loop {
-            let burst = self.ring.place_burst(&self.plain, &mut frames);
+            let burst = self.ring.place_burst(&self.plain, frames);
             self.tally.bytes += (burst.written - burst.frames * self.rules.len()) as u64;
             done += burst.frames;
             let next = match burst.end {
@@ -210,11 +227,22 @@ impl<'t> RxSpace<'t> {
         placed
     }
 
+    /// Shuts the lane once the bytes of a share are used up.
+    #[inline(never)]
+    fn shut_spent_lane(&mut self) {
+        if self.tally.bytes >= self.budget.bytes {
+            self.close_lane();
+        }
+    }
+
     /// Places a plain frame that the lane did not take, perhaps only because it was at its end.
     #[inline(never)]
     fn put_plain(&mut self, frame: &[u8]) -> Placed {
         if !self.declined {
             self.close_lane();
+            if self.left == 0 {
+                return Placed::NoRoom;
+            }
             if !self.ring.has_more() {
                 self.look();
             }

@@ -6,10 +6,6 @@
 
 use super::{DropReason, RxSpace, Tape};
 
-/// The longest frame that is planned for where a source does not say how long its frames may be: an Ethernet header
-/// and 64 KiB. Longer ones are placed all the same.
-const LONGEST: u64 = 65_550;
-
 /// How much a source may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -42,8 +38,8 @@ impl<'t> RxSpace<'t> {
     /// Lets `recv` place frames up to `limit`, and says what it took.
     ///
     /// The first frame beyond the limit finds no room, as at the end of the turn's budget: its source keeps it, and the
-    /// guest does not count as full. That holds to the frame for frames of up to 65,550 bytes, and for frames that are
-    /// read if they are no longer than was said when their buffers were [lent](Self::lend).
+    /// guest does not count as full. That holds to the frame, for frames that are read if they are no longer than was said
+    /// when their buffers were [lent](Self::lend).
     pub fn within<R>(&mut self, limit: Limit, recv: impl FnOnce(&mut Self) -> R) -> (R, Taken) {
         let mut share = Share::new(self, limit);
         let outcome = recv(share.space);
@@ -63,20 +59,40 @@ impl<'t> RxSpace<'t> {
         outcome
     }
 
-    /// How many frames of at most `longest` bytes may be taken without looking at the limits in between.
+    /// How many frames of at most `longest` bytes may be read before the limits are looked at again.
     #[inline]
-    pub(super) fn ahead(&self, longest: u64) -> usize {
+    pub(super) fn ahead(&self, longest: usize) -> usize {
         if !self.is_share {
             return self.left;
         }
-        let frames = self.bytes_left() / longest.max(1);
-        usize::try_from(frames).unwrap_or(usize::MAX).clamp(1, self.left.max(1)).min(self.left)
+        let frames = self.bytes_left() / longest.max(1) as u64;
+        usize::try_from(frames).unwrap_or(usize::MAX).max(1).min(self.left)
+    }
+}
+
+/// Frames up to the one that reaches a number of bytes.
+pub(super) struct UpTo<I> {
+    pub(super) frames: I,
+    pub(super) bytes: u64,
+}
+
+impl<'f, I, F> Iterator for UpTo<I>
+where
+    I: Iterator<Item = &'f F>,
+    F: AsRef<[u8]> + ?Sized + 'f,
+{
+    type Item = &'f F;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'f F> {
+        let frame = if self.bytes == 0 { None } else { self.frames.next() }?;
+        self.bytes = self.bytes.saturating_sub(frame.as_ref().len() as u64);
+        Some(frame)
     }
 
-    /// The same where nothing is known of the frames' length.
     #[inline]
-    pub(super) fn ahead_of_any(&self) -> usize {
-        self.ahead(LONGEST)
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, self.frames.size_hint().1)
     }
 }
 

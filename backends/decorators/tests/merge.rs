@@ -16,7 +16,7 @@ use netrx_mock::conformance::{self, Feeder};
 use netrx_mock::{Faults, Placing, Script, ScriptedSource, traffic};
 use proptest::prelude::*;
 
-use rig::{Counted, Feed, Finite, QUIET, Rig, STUCK, Tested, Worker, frame};
+use rig::{Counted, Feed, Finite, QUIET, Rig, STUCK, Tested, Worker, asleep, frame};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -339,10 +339,7 @@ fn it_sleeps_until_one_of_them_has_a_frame() -> Tested {
         }
         assert_eq!(worker.take(1)?, [frame(number, 60)]);
     }
-    thread::sleep(QUIET);
-    let before = counts();
-    thread::sleep(QUIET);
-    assert_eq!(counts(), before, "it sleeps");
+    asleep(&counts);
     assert_eq!(worker.stop()?.frames_delivered, 30);
     Ok(())
 }

@@ -13,7 +13,7 @@ use netrx::{FrameSource, Progress};
 use netrx_decorators::{Limits, Rate, RateLimit};
 use netrx_mock::{Placing, Script, ScriptedSource, conformance};
 
-use rig::{Counted, Feed, Finite, QUIET, Rig, STUCK, Tested, Worker, frame};
+use rig::{Counted, Feed, Finite, QUIET, Rig, STUCK, Tested, Worker, asleep, frame};
 
 fn rate(per_second: u64, burst: u64) -> Option<Rate> {
     Some(Rate { per_second: NonZeroU64::new(per_second)?, burst: NonZeroU64::new(burst)? })
@@ -212,9 +212,8 @@ fn throttled(millis: u64) -> Result<(RateLimit<ScriptedSource>, Script), Box<dyn
 fn the_wait_ends_when_the_next_token_is_due() -> Tested {
     let (source, _script) = throttled(300)?;
     let due = source.due().ok_or("it is throttled")?;
-    let left = due.saturating_duration_since(Instant::now());
     let took = waiting(source, None).recv_timeout(STUCK)?;
-    assert!(took + Duration::from_millis(1) >= left && Instant::now() >= due, "{took:?} of {left:?}");
+    assert!(Instant::now() >= due, "it ended after {took:?}");
     Ok(())
 }
 
@@ -222,8 +221,9 @@ fn the_wait_ends_when_the_next_token_is_due() -> Tested {
 fn a_deadline_a_wake_and_a_wake_before_it_end_the_wait_for_a_token() -> Tested {
     let minute = 60_000;
     let (source, _script) = throttled(minute)?;
-    let took = waiting(source, Some(Instant::now() + QUIET)).recv_timeout(STUCK)?;
-    assert!(took >= QUIET / 2);
+    let until = Instant::now() + QUIET;
+    waiting(source, Some(until)).recv_timeout(STUCK)?;
+    assert!(Instant::now() >= until);
     let (source, _script) = throttled(minute)?;
     let waker = source.waker();
     let took = waiting(source, None);
@@ -247,12 +247,9 @@ fn without_frames_it_does_not_wake_for_tokens_and_with_them_once_a_token() -> Te
     let begin = Instant::now();
     worker.take(6)?;
     assert!(begin.elapsed() >= Duration::from_millis(99), "five tokens of 20 ms: {:?}", begin.elapsed());
-    thread::sleep(QUIET);
-    let (recvs, waits) = counts();
+    let (recvs, waits) = asleep(&counts);
     // The worker may be asked anew after a kick; each wait is for a token, or the last one.
     assert!(recvs <= 30 && waits <= 20, "{recvs} looks, {waits} waits");
-    thread::sleep(QUIET * 2);
-    assert_eq!(counts(), (recvs, waits), "it sleeps");
     assert_eq!(worker.stop()?.frames_delivered, 6);
     Ok(())
 }

@@ -167,6 +167,19 @@ impl<S: FrameSource> FrameSource for Counted<S> {
     }
 }
 
+/// Waits until a source is left alone; returns how often it was asked and waited for.
+pub(crate) fn asleep(counts: &impl Fn() -> (u64, u64)) -> (u64, u64) {
+    let begin = Instant::now();
+    loop {
+        let before = counts();
+        std::thread::sleep(QUIET);
+        if counts() == before {
+            return before;
+        }
+        assert!(begin.elapsed() < STUCK, "it does not sleep: {:?} looks and waits", counts());
+    }
+}
+
 /// A source that closes after its last frame.
 pub(crate) struct Finite(ScriptedSource);
 
