@@ -176,15 +176,22 @@ impl<'t> RxSpace<'t> {
         I: IntoIterator<Item = &'f F>,
         F: AsRef<[u8]> + ?Sized + 'f,
     {
-        let mut frames = frames.into_iter();
         if self.is_share {
-            // The turn's own limit may be overrun by a batch, a share not.
-            return self.place_bursts(&mut UpTo { frames, bytes: self.bytes_left().max(1) });
+            return self.put_share(frames.into_iter());
         }
-        self.place_bursts(&mut frames)
+        self.place_bursts(&mut frames.into_iter())
     }
 
-    #[inline]
+    /// The turn's own limit may be overrun by a batch, a share not.
+    #[inline(never)]
+    fn put_share<'f, F>(&mut self, frames: impl Iterator<Item = &'f F>) -> usize
+    where
+        F: AsRef<[u8]> + ?Sized + 'f,
+    {
+        self.place_bursts(&mut UpTo { frames, bytes: self.bytes_left().max(1) })
+    }
+
+    #[inline(always)]
     fn place_bursts<'f, I, F>(&mut self, frames: &mut I) -> usize
     where
         I: Iterator<Item = &'f F>,
