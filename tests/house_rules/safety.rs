@@ -15,6 +15,8 @@ const ISLANDS: &[(&str, &str)] = &[
     ("backends/*/src/sys.rs",  "calls into the operating system"),
     ("backends/*/src/sys/",    "calls into the operating system"),
     ("tests/mmio/hal.rs",      "memory of a driver from elsewhere"),
+    ("backends/hvf/tests/framework/", "exports the symbols of the framework that it stands in for"),
+    ("backends/hvf/tests/hvf/rig.rs", "vCPUs and memory made by hand"),
     ("backends/kvm/tests/guest/code.rs", "labels of the guest's program"),
     ("backends/kvm/tests/kvm/not_a_vm.rs", "a VM made of a descriptor that is none"),
     ("tests/loom/src/ram.rs",  "guest memory of the models"),

@@ -1,0 +1,98 @@
+//! The level line behind a card's registers: raised, acknowledged, raised again (known failure 22).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use anyhow::{Result, anyhow, ensure};
+use netrx::mmio::MmioError;
+use netrx::spec::mmio::Register;
+use netrx::spec::mmio::interrupt::{CONFIG, USED};
+use netrx::{Hypervisor, IrqError, IrqLine, MmioDevice};
+use netrx_hvf::{HvfHypervisor, HvfMemory, LevelLine, Vcpus};
+use netrx_mock::MockMemory;
+
+use crate::framework::{Framework, Spi};
+use crate::rig::{self, IRQ, STUCK};
+
+type Card = MmioDevice<HvfMemory, LevelLine>;
+
+fn card() -> Result<Card> {
+    let machine = HvfHypervisor::new(rig::memory(&MockMemory::heap(&[1 << 16]))?, Vcpus::new());
+    rig::card(machine.memory(), machine.level_line(IRQ)?)
+}
+
+fn acknowledge(card: &Card, why: u32) -> Result<(), MmioError> {
+    card.write(Register::InterruptAck as u64, &why.to_le_bytes())
+}
+
+fn status(card: &Card) -> u32 {
+    let mut word = [0; 4];
+    card.read(Register::InterruptStatus as u64, &mut word);
+    u32::from_le_bytes(word)
+}
+
+#[test]
+fn it_is_high_until_the_last_cause_is_acknowledged() -> Result<()> {
+    let (framework, card) = (Framework::new(), card()?);
+    let low = |edges| Spi { high: false, edges };
+    ensure!(framework.spi(IRQ.0) == low(0), "it begins low");
+    card.irq().raise()?;
+    card.irq().raise()?;
+    card.irq().needs_reset()?;
+    ensure!(framework.spi(IRQ.0) == Spi { high: true, edges: 1 }, "one call for all of them");
+    ensure!(status(&card) == USED | CONFIG);
+    acknowledge(&card, USED)?;
+    ensure!(framework.spi(IRQ.0).high, "a cause is left");
+    acknowledge(&card, CONFIG)?;
+    ensure!(framework.spi(IRQ.0) == low(1));
+    acknowledge(&card, USED | CONFIG)?;
+    card.irq().raise()?;
+    ensure!(framework.spi(IRQ.0) == Spi { high: true, edges: 2 });
+    drop(card);
+    ensure!(framework.spi(IRQ.0) == low(2), "a card that is gone interrupts nobody");
+    Ok(())
+}
+
+#[test]
+fn a_busy_interrupt_is_still_owed() -> Result<()> {
+    let (framework, card) = (Framework::new(), card()?);
+    framework.fail("hv_gic_set_spi", 0xfae9_4002, 1);
+    ensure!(matches!(card.irq().raise(), Err(IrqError::Busy)) && !framework.spi(IRQ.0).high);
+    card.irq().raise()?;
+    ensure!(framework.spi(IRQ.0).high, "the same call succeeds later");
+    Ok(())
+}
+
+#[test]
+fn it_follows_the_register_while_two_sides_change_it() -> Result<()> {
+    const RAISES: u32 = 20_000;
+    let (framework, card, over) = (Framework::new(), card()?, AtomicBool::new(false));
+    let taken = thread::scope(|scope| {
+        let device = scope.spawn(|| {
+            let raised = (0..RAISES).try_for_each(|_| {
+                thread::yield_now();
+                card.irq().raise()
+            });
+            over.store(true, Ordering::Release);
+            raised
+        });
+        let mut taken = 0;
+        let begin = std::time::Instant::now();
+        while !over.load(Ordering::Acquire) || framework.spi(IRQ.0).high {
+            ensure!(begin.elapsed() < STUCK, "it stays high");
+            if framework.spi(IRQ.0).high {
+                let why = status(&card);
+                ensure!(why != 0, "a storm: an interrupt without a cause");
+                acknowledge(&card, why)?;
+                taken += 1;
+            }
+        }
+        device.join().map_err(|_| anyhow!("it panicked"))??;
+        Ok(taken)
+    })?;
+    ensure!(status(&card) == 0 && !framework.spi(IRQ.0).high);
+    let rises = framework.spi(IRQ.0).edges;
+    println!("{RAISES} raises, {rises} calls that raise, {taken} interrupts taken");
+    ensure!(taken > 0 && taken <= RAISES && rises <= RAISES.into());
+    Ok(())
+}
