@@ -19,6 +19,7 @@ const ISLANDS: &[(&str, &str)] = &[
     ("backends/hvf/tests/hvf/rig.rs", "vCPUs and memory made by hand"),
     ("backends/kvm/tests/guest/code.rs", "labels of the guest's program"),
     ("backends/kvm/tests/kvm/not_a_vm.rs", "a VM made of a descriptor that is none"),
+    ("tests/loom/tests/vcpus/framework.rs", "exports the symbol of the framework that it models"),
     ("tests/loom/src/ram.rs",  "guest memory of the models"),
     ("tests/dirty_log.rs",     "a memory that watches another"),
     ("tests/allocations.rs",   "counting allocator"),
