@@ -15,6 +15,8 @@ const ISLANDS: &[(&str, &str)] = &[
     ("backends/*/src/sys.rs",  "calls into the operating system"),
     ("backends/*/src/sys/",    "calls into the operating system"),
     ("tests/mmio/hal.rs",      "memory of a driver from elsewhere"),
+    ("backends/hvf/examples/vmm/vm.rs", "the VM and its memory"),
+    ("backends/hvf/examples/vmm/cpu.rs", "the vCPU"),
     ("backends/hvf/tests/framework/", "exports the symbols of the framework that it stands in for"),
     ("backends/hvf/tests/hvf/rig.rs", "vCPUs and memory made by hand"),
     ("backends/kvm/tests/guest/code.rs", "labels of the guest's program"),

@@ -9,7 +9,7 @@
 #![allow(dead_code, reason = "each program uses its part")]
 #![allow(unsafe_code, reason = "makes a VM as a VMM does")]
 
-mod gic;
+pub(crate) mod gic;
 mod guest;
 mod state;
 mod vcpu;
@@ -22,7 +22,6 @@ use std::time::{Duration, Instant};
 
 use applevisor_sys as hv;
 
-pub(crate) use gic::MSIS;
 pub(crate) use guest::{Cpu, Off};
 pub(crate) use state::{Call, Spi};
 

@@ -13,7 +13,8 @@ use netrx_channel::ChannelSource;
 use netrx_hvf::{GuestMapping, HvCode, HvfError, HvfHypervisor, Nudging, Ran, Vcpus};
 use netrx_mock::{DriverConfig, FakeDriver, MockMemory, Shape};
 
-use crate::framework::{Framework, MSIS};
+use crate::framework::Framework;
+use crate::framework::gic::MSIS;
 use crate::rig::{self, IRQ, OwnVcpu};
 
 /// Each code, what it is, its name, and a word of its cure.

@@ -1,0 +1,61 @@
+//! A VMM as small as they get, on Apple's Hypervisor framework: one vCPU, a GIC, and a network card on virtio-mmio.
+//!
+//! ```text
+//! crossbeam channel --> MmioDevice's worker --LevelLine--> GIC --> guest
+//!                            ^                               |
+//!                            +--read, write-- vCPU's loop <--+ exits
+//! ```
+//!
+//! On macOS it runs a program for AArch64, a flat file that is entered at EL1 at the start of RAM (`vmm::RAM`):
+//!
+//! ```text
+//! cargo build --example vmm && codesign -s - --entitlements FILE target/debug/examples/vmm
+//! target/debug/examples/vmm PROGRAM
+//! ```
+//!
+//! FILE says `com.apple.security.hypervisor`. On Linux the same VMM runs on the tests' stand-in for the framework, and its
+//! guest is a closure with a driver in it (`guest.rs`).
+
+#[cfg(supported)]
+mod card;
+#[cfg(supported)]
+mod cpu;
+#[cfg(stand_in)]
+#[path = "../../tests/framework/mod.rs"]
+mod framework;
+#[cfg(stand_in)]
+mod guest;
+#[cfg(supported)]
+mod vm;
+#[cfg(supported)]
+mod vmm;
+
+#[cfg(framework)]
+fn main() -> anyhow::Result<()> {
+    use anyhow::Context;
+    use netrx::mem::Translator;
+
+    let program = std::env::args_os().nth(1).context("say which program to run")?;
+    let program = std::fs::read(program)?;
+    vmm::run(|memory| Ok(Translator::new(memory).contiguous(vmm::RAM, program.len())?.copy_from(&program)))
+}
+
+#[cfg(stand_in)]
+fn main() -> anyhow::Result<()> {
+    let framework = framework::Framework::bare();
+    vmm::run(|memory| {
+        framework.boot(guest::program(memory.clone()));
+        Ok(())
+    })
+}
+
+#[cfg(not(supported))]
+fn main() {
+    println!("this runs on macOS on Apple silicon, and on Linux against a stand-in");
+}
+
+#[cfg(stand_in)]
+#[test]
+fn the_guest_gets_its_frames() -> anyhow::Result<()> {
+    main()
+}
