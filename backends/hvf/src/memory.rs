@@ -38,7 +38,8 @@ impl HvfMemory {
 /// Memory that the guest sees, may write and may execute, for as long as this lives.
 ///
 /// It keeps the memory mapped in the host. Dropping it takes the memory from the guest, which finds nothing at those
-/// addresses from then on. It may be dropped after the VM was destroyed.
+/// addresses from then on. It may be dropped after the VM was destroyed, but not once the process has made another one, whose
+/// memory at the same addresses it would take.
 #[derive(Debug)]
 pub struct GuestMapping(Vec<Shown>);
 

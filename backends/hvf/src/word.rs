@@ -1,22 +1,20 @@
 //! Where a vCPU is, and whether it is asked to come out: one word for each, changed only whole.
 //!
-//! ```text
-//!                 request: hv_vcpus_exit               request: nothing                request: unpark
-//!   INSIDE ------------------------------+       0 -------------------+       ASLEEP ------------------+
-//!   ^    \ leave                         |       ^                    |       ^    \ rouse             |
-//!   |     \-> 0                          v       |                    v       |     \-> 0              v
-//!   | enter                INSIDE|REQUESTED      | enter: refused  REQUESTED  | doze         ASLEEP|REQUESTED
-//!   0                                 \ leave    +--------------------+       0                      \ rouse
-//!                                      \-> REQUESTED                                                  \-> REQUESTED
-//! ```
+//! | the word | request | the vCPU's thread |
+//! | --- | --- | --- |
+//! | `0` | sets `REQUESTED`, no more | enters: `INSIDE`, or dozes: `ASLEEP` |
+//! | `INSIDE` | sets `REQUESTED`, then `hv_vcpus_exit` | leaves: `0` |
+//! | `ASLEEP` | sets `REQUESTED`, then unparks | rouses: `0` |
+//! | `REQUESTED` | merged | is refused entry: `0` |
+//! | `INSIDE`, `REQUESTED` | merged | leaves: `REQUESTED` |
+//! | `ASLEEP`, `REQUESTED` | merged | rouses: `REQUESTED` |
 //!
-//! * Whatever `REQUESTED` is set on, a second request changes nothing: it is merged.
-//! * Only the vCPU's thread takes a request, when it is about to enter. What the request was for was written before it, so
-//!   the thread sees that when it looks, after taking it.
-//! * A request that finds the vCPU inside is followed by `hv_vcpus_exit`. If the vCPU has left the guest meanwhile, the
-//!   framework keeps that exit: the header says of a vCPU that does not run that its next `hv_vcpu_run` returns at once. That
-//!   costs one run that is cancelled for nothing. One that is before `hv_vcpu_run`, but was not refused, is inside already:
-//!   for it the same rule is what saves the request.
+//! * Only the vCPU's thread takes a request, by being refused entry. What the request is for was written before it, so the
+//!   thread sees that when it looks, after taking it.
+//! * A vCPU that is about to call `hv_vcpu_run` is inside already. The framework's header says of one that does not run that,
+//!   after `hv_vcpus_exit`, its next `hv_vcpu_run` returns at once without entering the guest: so the call is never too early.
+//! * It can be too late, when the vCPU has come out by itself meanwhile. The framework keeps it, and cancels one later run for
+//!   nothing; the request itself was taken by the entry before that.
 
 use crate::sync::{AtomicU32, Ordering};
 

@@ -27,8 +27,8 @@ unsafe impl Sync for HostMapping {}
 impl HostMapping {
     /// `len` bytes at `at`, which stay mapped until `owner` is dropped.
     ///
-    /// To be shown to a guest, both must be multiples of the page size, which the system has to be asked for: it is 16 KiB on
-    /// Apple silicon, and 4 KiB elsewhere.
+    /// To be shown to a guest, both must be multiples of the page size, as must be the address in the guest. The system has to
+    /// be asked for it: it is 16 KiB on Apple silicon.
     ///
     /// # Safety
     /// The bytes are mapped, readable and writable, from any thread, until `owner` is dropped, and no Rust reference to them

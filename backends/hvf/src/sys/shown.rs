@@ -47,7 +47,7 @@ impl Drop for Shown {
             // Without a VM nobody sees it.
             Ok(()) | Err(HvCode::NoDevice) => {}
             Err(error) => {
-                tracing::error!(%error, start = %self.start, "the guest still sees a region: its memory stays mapped");
+                tracing::error!(%error, start = %self.start, "hv_vm_unmap failed: the guest still sees the memory, which stays mapped in the host");
                 std::mem::forget(self.host.take());
             }
         }

@@ -85,11 +85,6 @@ impl Cpu {
         Ok(())
     }
 
-    /// Whether an interrupt is high.
-    pub(crate) fn is_high(&self, spi: u32) -> Result<bool, Off> {
-        Ok(self.enter()?.spi(spi).high)
-    }
-
     /// Has the VMM do something, as often as it takes until it has moved the program counter on, and goes on in the guest.
     fn trap(&self, trap: Trap, value: u64) -> Result<u64, Off> {
         let mut state = self.enter()?;

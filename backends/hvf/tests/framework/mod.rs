@@ -75,7 +75,7 @@ impl Framework {
 
     /// What the guest sees: where it begins, and how long it is.
     pub(crate) fn mapped(&self) -> Vec<(u64, usize)> {
-        lock().maps.iter().map(|(start, map)| (*start, map.len)).collect()
+        lock().maps.iter().map(|(start, len)| (*start, *len)).collect()
     }
 
     /// An interrupt's state.

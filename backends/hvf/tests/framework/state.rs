@@ -1,7 +1,7 @@
 //! What the stand-in remembers.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use applevisor_sys::{hv_error_t, hv_return_t};
 
 use super::guest::{Program, Trap};
 
-static STATE: Mutex<Option<State>> = Mutex::new(None);
+static STATE: LazyLock<Mutex<State>> = LazyLock::new(Mutex::default);
 static CHANGED: Condvar = Condvar::new();
 
 /// A call that was made.
@@ -33,18 +33,13 @@ pub(crate) struct State {
     pub(crate) vm: bool,
     pub(crate) gic: bool,
     pub(crate) spis: HashMap<u32, Spi>,
-    pub(crate) maps: BTreeMap<u64, Map>,
+    /// What the guest sees: where it begins, and its length.
+    pub(crate) maps: BTreeMap<u64, usize>,
     pub(crate) vcpus: BTreeMap<u64, Vcpu>,
     pub(crate) next_vcpu: u64,
     pub(crate) guests: VecDeque<Program>,
     pub(crate) calls: Vec<Call>,
     pub(crate) faults: HashMap<&'static str, VecDeque<hv_return_t>>,
-}
-
-/// What the guest sees at an address.
-pub(crate) struct Map {
-    pub(crate) host: usize,
-    pub(crate) len: usize,
 }
 
 pub(crate) struct Vcpu {
@@ -68,40 +63,22 @@ impl State {
     }
 }
 
-/// The state, which is there after the first look.
-pub(crate) struct Locked(MutexGuard<'static, Option<State>>);
-
-impl std::ops::Deref for Locked {
-    type Target = State;
-
-    fn deref(&self) -> &State {
-        let Some(state) = &*self.0 else { unreachable!("`lock` has made it") };
-        state
-    }
-}
-
-impl std::ops::DerefMut for Locked {
-    fn deref_mut(&mut self) -> &mut State {
-        self.0.get_or_insert_default()
-    }
-}
+/// The state, while nobody else has it.
+pub(crate) type Locked = MutexGuard<'static, State>;
 
 pub(crate) fn lock() -> Locked {
-    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
-    state.get_or_insert_default();
-    Locked(state)
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sleeps until something changes, or until then.
 pub(crate) fn wait(state: Locked, until: Option<Instant>) -> Locked {
-    let woken = match until {
-        None => CHANGED.wait(state.0).unwrap_or_else(PoisonError::into_inner),
+    match until {
+        None => CHANGED.wait(state).unwrap_or_else(PoisonError::into_inner),
         Some(until) => {
             let left = until.saturating_duration_since(Instant::now());
-            CHANGED.wait_timeout(state.0, left).unwrap_or_else(PoisonError::into_inner).0
+            CHANGED.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
         }
-    };
-    Locked(woken)
+    }
 }
 
 /// Tells whoever waits.

@@ -8,7 +8,7 @@ use applevisor_sys::hv_error_t::{HV_BAD_ARGUMENT, HV_BUSY, HV_ERROR, HV_NO_DEVIC
 use applevisor_sys::{hv_ipa_t, hv_memory_flags_t, hv_return_t, hv_vm_config_t};
 use rustix::param::page_size;
 
-use super::state::{Map, call, check};
+use super::state::{call, check};
 
 /// Bits of a guest's address.
 const IPA_BITS: u32 = 36;
@@ -52,8 +52,8 @@ extern "C" fn hv_vm_map(
         let whole = [host as u64, start, len as u64].iter().all(|number| number.is_multiple_of(page));
         check(whole && len > 0 && !host.is_null() && flags & !FLAGS == 0, HV_BAD_ARGUMENT)?;
         let before = state.maps.range(..end).next_back();
-        check(before.is_none_or(|(other, map)| other + map.len as u64 <= start), HV_ERROR)?;
-        state.maps.insert(start, Map { host: host as usize, len });
+        check(before.is_none_or(|(other, len)| other + *len as u64 <= start), HV_ERROR)?;
+        state.maps.insert(start, len);
         Ok(())
     })
 }
@@ -63,7 +63,7 @@ extern "C" fn hv_vm_map(
 extern "C" fn hv_vm_unmap(start: hv_ipa_t, len: usize) -> hv_return_t {
     call("hv_vm_unmap", &[start, len as u64], |state| {
         check(state.vm, HV_NO_DEVICE)?;
-        check(state.maps.get(&start).is_some_and(|map| map.len == len), HV_BAD_ARGUMENT)?;
+        check(state.maps.get(&start) == Some(&len), HV_BAD_ARGUMENT)?;
         state.maps.remove(&start);
         Ok(())
     })
