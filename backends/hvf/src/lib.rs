@@ -29,7 +29,7 @@
 //! a program with. On other systems it is empty.
 //!
 //! **It has not been run on Apple hardware.** What the framework does is taken from its headers and documentation; the
-//! stand-in does the same.
+//! stand-in does the same. The test `claims` asks whichever of the two it is linked with.
 
 #[cfg(supported)]
 mod code;

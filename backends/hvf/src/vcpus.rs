@@ -151,6 +151,8 @@ impl JoinedVcpu {
 
     /// Sleeps until an exit is requested, which the next [`run`](Self::run) returns, or until `until`: for a VMM that serves
     /// the guest's WFI itself, with the time of its next timer.
+    ///
+    /// A request that was returned already is not waited for again: look first whether an interrupt is pending.
     pub fn sleep(&mut self, until: Option<Instant>) {
         let word = &self.vcpu.word;
         if word.doze() {

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use netrx::mmio::{MmioIrq, Transmit};
 use netrx::ring::TxReader;
+use netrx::spec::mmio::Register;
 use netrx::{Hypervisor, IrqId, MmioDevice, NetConfig};
 use netrx_hvf::{HvfHypervisor, HvfMemory, LevelLine, Nudging, Vcpus};
 
@@ -31,4 +32,11 @@ pub(crate) fn new(machine: &HvfHypervisor, vcpus: &Vcpus) -> Result<Card> {
     let line = Nudging::new(machine.level_line(IRQ)?, vcpus.clone());
     let config = NetConfig::new([2, 0, 0, 0, 0, 1]);
     Ok(MmioDevice::new("vmm-rx", &config, machine.memory(), line, Nowhere)?)
+}
+
+/// Whether its interrupt is pending.
+pub(crate) fn interrupts(card: &Card) -> bool {
+    let mut status = [0; 4];
+    card.read(Register::InterruptStatus as u64, &mut status);
+    status != [0; 4]
 }

@@ -74,8 +74,10 @@ fn serve(vcpu: &Vcpu, joined: &mut JoinedVcpu, card: &Card, exit: Exit) -> Resul
         Exit::Mmio(access) => serve_access(vcpu, card, access)?,
         Exit::Wait => {
             vcpu.skip()?;
-            // Of a guest with a timer: until that is due.
-            joined.sleep(None);
+            // An interrupt that comes from here on requests an exit. Of a guest with a timer: sleep until that is due.
+            if !card::interrupts(card) {
+                joined.sleep(None);
+            }
         }
         Exit::Call => match vcpu.get(hv_reg_t::X0)? {
             SYSTEM_OFF => return Ok(true),

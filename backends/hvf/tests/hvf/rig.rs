@@ -1,5 +1,6 @@
 //! What the tests share: memory that the mock has and the backend shows, vCPUs, and a card on virtio-mmio.
 
+#![allow(dead_code, reason = "each program uses its part")]
 #![allow(unsafe_code, reason = "makes vCPUs, and vouches for the mock's memory")]
 
 use std::marker::PhantomData;
@@ -7,10 +8,11 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use applevisor_sys::{
-    hv_exit_reason_t, hv_vcpu_create, hv_vcpu_destroy, hv_vcpu_exit_t, hv_vcpu_run, hv_vm_destroy,
-    hv_vm_unmap,
+    hv_exit_reason_t, hv_gic_config_create, hv_gic_config_set_distributor_base,
+    hv_gic_config_set_redistributor_base, hv_gic_create, hv_reg_t, hv_vcpu_create, hv_vcpu_destroy,
+    hv_vcpu_exit_t, hv_vcpu_run, hv_vcpu_set_reg, hv_vm_create, hv_vm_destroy, hv_vm_unmap, os_release,
 };
 use netrx::mmio::{MmioIrq, Transmit};
 use netrx::ring::TxReader;
@@ -57,6 +59,22 @@ pub(crate) fn unmap((start, len): (u64, usize)) -> Result<()> {
     Ok(HvCode::check(unsafe { hv_vm_unmap(start, len) })?)
 }
 
+/// Makes a VM and its GIC, as a VMM does at the beginning.
+pub(crate) fn make_vm() -> Result<()> {
+    // SAFETY: no configuration is passed.
+    HvCode::check(unsafe { hv_vm_create(ptr::null_mut()) }).context("hv_vm_create")?;
+    // SAFETY: the configuration is made here, and given back once the GIC has been made of it.
+    let made = unsafe {
+        let config = hv_gic_config_create();
+        let made = HvCode::check(hv_gic_config_set_distributor_base(config, 0x0800_0000))
+            .and_then(|()| HvCode::check(hv_gic_config_set_redistributor_base(config, 0x080a_0000)))
+            .and_then(|()| HvCode::check(hv_gic_create(config)));
+        os_release(config);
+        made
+    };
+    made.context("hv_gic_create")
+}
+
 /// Destroys the VM, as a VMM does at the end.
 pub(crate) fn destroy_vm() -> Result<()> {
     // SAFETY: takes no pointer.
@@ -76,6 +94,12 @@ impl OwnVcpu {
         // SAFETY: both are borrowed for the call; there is no configuration.
         HvCode::check(unsafe { hv_vcpu_create(&raw mut id, &raw mut exit, ptr::null_mut()) })?;
         Ok(Self { id, exit, own_thread: PhantomData })
+    }
+
+    /// Where its program begins.
+    pub(crate) fn start_at(&self, start: Gpa) -> Result<()> {
+        // SAFETY: takes no pointer.
+        Ok(HvCode::check(unsafe { hv_vcpu_set_reg(self.id, hv_reg_t::PC, start.0) })?)
     }
 
     /// Runs it; why it came out.
