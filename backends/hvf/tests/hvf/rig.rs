@@ -4,11 +4,11 @@
 #![allow(unsafe_code, reason = "makes vCPUs, and vouches for the mock's memory")]
 
 use std::marker::PhantomData;
-use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{ptr, thread};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use applevisor_sys::{
     hv_exit_reason_t, hv_gic_config_create, hv_gic_config_set_distributor_base,
     hv_gic_config_set_redistributor_base, hv_gic_create, hv_reg_t, hv_vcpu_create, hv_vcpu_destroy,
@@ -136,10 +136,11 @@ pub(crate) fn card<L: LevelLine>(memory: HvfMemory, line: L) -> Result<MmioDevic
 }
 
 /// Waits until `is_so`, and fails if that takes too long.
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) -> Result<()> {
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < STUCK, "{what}");
-        std::thread::sleep(Duration::from_micros(100));
+        ensure!(begin.elapsed() < STUCK, "{what}");
+        thread::yield_now();
     }
+    Ok(())
 }

@@ -140,7 +140,7 @@ fn every_request_of_many_is_answered() -> Result<()> {
             }
         }
     });
-    eventually("it joins", || vcpus.joined() == 1);
+    eventually("it joins", || vcpus.joined() == 1)?;
     for number in 0..5000 {
         if number % 2 == 0 {
             ensure!(framework.wait_inside(0, STUCK));
@@ -201,13 +201,17 @@ fn a_nudging_line_wakes_whoever_sleeps_and_a_lowered_one_nobody() -> Result<()> 
     Ok(())
 }
 
+/// The answer of a vCPU that has not joined.
+const AWAY: u64 = u64::MAX;
+
 /// A vCPU that stays, and answers to each number that is asked for by name.
 fn staying(vcpus: &Vcpus, wanted: &AtomicU64, done: &AtomicU64, over: &AtomicBool) -> Result<()> {
     let vcpu = OwnVcpu::new()?;
     let mut joined = vcpus.join(vcpu.id)?;
+    done.store(0, Ordering::Relaxed);
     while !over.load(Ordering::Relaxed) {
         run_until_requested(&mut joined, &vcpu)?;
-        done.fetch_max(wanted.load(Ordering::Relaxed), Ordering::Relaxed);
+        done.store(wanted.load(Ordering::Relaxed), Ordering::Relaxed);
     }
     Ok(())
 }
@@ -234,7 +238,7 @@ fn vcpus_come_and_go_while_others_ask_them_to_exit() -> Result<()> {
     const ROUNDS: u64 = 3000;
     let (framework, vcpus) = (Framework::new(), Vcpus::new());
     let (wanted, done, over) =
-        (AtomicU64::new(0), [AtomicU64::new(0), AtomicU64::new(0)], AtomicBool::new(false));
+        (AtomicU64::new(0), [AtomicU64::new(AWAY), AtomicU64::new(AWAY)], AtomicBool::new(false));
     let joined = |thread: thread::ScopedJoinHandle<'_, Result<u64>>| {
         thread.join().map_err(|_| anyhow!("a thread panicked"))?
     };
@@ -243,7 +247,7 @@ fn vcpus_come_and_go_while_others_ask_them_to_exit() -> Result<()> {
         let stay =
             done.each_ref().map(|done| scope.spawn(move || staying(vcpus, wanted, done, over).map(|()| 0)));
         let pass = [(); 2].map(|()| scope.spawn(move || passing(vcpus, over)));
-        let asked = ask(ROUNDS, vcpus, wanted, &done, &stay);
+        let asked = ask(ROUNDS, vcpus, wanted, &done);
         over.store(true, Ordering::Relaxed);
         let last = vcpus.exit();
         let counts: Result<Vec<u64>> = stay.into_iter().chain(pass).map(joined).collect();
@@ -262,29 +266,19 @@ fn vcpus_come_and_go_while_others_ask_them_to_exit() -> Result<()> {
 }
 
 /// Asks `rounds` times, and each time waits until both vCPUs that stay have come out for it.
-fn ask<T>(
-    rounds: u64,
-    vcpus: &Vcpus,
-    wanted: &AtomicU64,
-    done: &[AtomicU64; 2],
-    threads: &[thread::ScopedJoinHandle<'_, T>],
-) -> Result<()> {
-    eventually("both join", || {
-        vcpus.joined() >= 2 || threads.iter().any(thread::ScopedJoinHandle::is_finished)
-    });
+fn ask(rounds: u64, vcpus: &Vcpus, wanted: &AtomicU64, done: &[AtomicU64; 2]) -> Result<()> {
+    let all = |at_least| done.iter().all(|done| (at_least..AWAY).contains(&done.load(Ordering::Relaxed)));
+    eventually("both join", || all(0))?;
     for round in 1..=rounds {
         wanted.store(round, Ordering::Relaxed);
         vcpus.exit()?;
-        let begin = Instant::now();
-        while done.iter().any(|done| done.load(Ordering::Relaxed) < round) {
-            ensure!(begin.elapsed() < STUCK, "request {round} is missed");
-            thread::yield_now();
-        }
+        eventually(&format!("request {round} is missed"), || all(round))?;
     }
     Ok(())
 }
 
-/// Two flows, each with a worker that nudges for every frame, and one vCPU: what the requests cost does not grow with them.
+/// Two flows, each with a worker that nudges for every frame, and one vCPU: what the requests cost does not grow with them
+/// (known failure 21).
 #[test]
 fn two_flows_ask_no_more_often_than_the_vcpu_comes_back() -> Result<()> {
     const RAISES: usize = 20_000;
@@ -301,7 +295,7 @@ fn two_flows_ask_no_more_often_than_the_vcpu_comes_back() -> Result<()> {
             }
             Ok(came_out)
         });
-        eventually("it joins", || vcpus.joined() == 1 || vcpu.is_finished());
+        eventually("it joins", || vcpus.joined() == 1)?;
         let flows = [(); 2].map(|()| {
             scope.spawn(|| -> Result<()> {
                 let mut line = Nudging::new(machine.irq_line(IRQ)?, vcpus.clone());
