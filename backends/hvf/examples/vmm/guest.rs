@@ -44,7 +44,11 @@ impl Driver<'_> {
         self.start()?;
         (0..SIZE).try_for_each(|head| self.post(head))?;
         while usize::from(self.taken) < FRAMES.len() {
-            self.cpu.wait_high(IRQ.0)?;
+            // One way and the other: whether WFI traps is the framework's business.
+            match self.taken {
+                0 => self.cpu.wait_high_trapped(IRQ.0)?,
+                _ => self.cpu.wait_high(IRQ.0)?,
+            }
             let why = self.read(Register::InterruptStatus)?;
             self.write(Register::InterruptAck, why)?;
             self.take_all()?;

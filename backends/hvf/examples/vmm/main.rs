@@ -37,16 +37,20 @@ fn main() -> anyhow::Result<()> {
 
     let program = std::env::args_os().nth(1).context("say which program to run")?;
     let program = std::fs::read(program)?;
-    vmm::run(|memory| Ok(Translator::new(memory).contiguous(vmm::RAM, program.len())?.copy_from(&program)))
+    let load =
+        |memory: &_| Ok(Translator::new(memory).contiguous(vmm::RAM, program.len())?.copy_from(&program));
+    vmm::run(load).map(drop)
 }
 
 #[cfg(stand_in)]
 fn main() -> anyhow::Result<()> {
     let framework = framework::Framework::bare();
-    vmm::run(|memory| {
+    let taken = vmm::run(|memory| {
         framework.boot(guest::program(memory.clone()));
         Ok(())
-    })
+    })?;
+    anyhow::ensure!(taken == vmm::FRAMES.len() as u64, "the guest took {taken} frames");
+    Ok(())
 }
 
 #[cfg(not(supported))]

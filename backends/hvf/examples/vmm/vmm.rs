@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use applevisor_sys::hv_reg_t;
 use crossbeam_channel::bounded;
 use netrx::{Gpa, Hypervisor};
@@ -25,8 +25,9 @@ const NOT_SUPPORTED: u64 = u64::MAX;
 pub(crate) const FRAMES: [&str; 3] =
     ["to the guest, from its host: hi", "a second frame for you", "and this is the last"];
 
-/// Makes the machine, has its program loaded, delivers the frames, and takes it apart when the guest turns it off.
-pub(crate) fn run<T>(load: impl FnOnce(&HvfMemory) -> Result<T>) -> Result<()> {
+/// Makes the machine, has its program loaded, delivers the frames, and takes it apart when the guest turns it off. Returns how
+/// many frames the guest took.
+pub(crate) fn run<T>(load: impl FnOnce(&HvfMemory) -> Result<T>) -> Result<u64> {
     let _vm = Vm::new()?;
     let memory = HvfMemory::new([(RAM, vm::ram(RAM_LEN)?)])?;
     let _shown = GuestMapping::map(&memory)?;
@@ -47,10 +48,10 @@ pub(crate) fn run<T>(load: impl FnOnce(&HvfMemory) -> Result<T>) -> Result<()> {
         }
         cpu.join().map_err(|_| anyhow!("the vCPU's thread panicked"))?
     })?;
-    if let Some(stats) = card.slot().stats() {
-        println!("{} frames, {} interrupts", stats.frames_delivered, stats.irqs_raised);
-    }
-    Ok(())
+    let stopped = card.slot().stop()?.context("no driver was ready, or it reset the card")?;
+    let stats = stopped.report.stats;
+    println!("{} frames, {} interrupts", stats.frames_delivered, stats.irqs_raised);
+    Ok(stats.frames_delivered)
 }
 
 /// Makes a vCPU on this thread and runs it, until the guest turns the machine off or it is to stop.

@@ -23,6 +23,8 @@ pub(crate) enum Trap {
     Read { at: u64 },
     /// A write of 32 bits, from X1.
     Write { at: u64 },
+    /// WFI, where it traps.
+    Wait,
     /// PSCI's `SYSTEM_OFF`, by HVC.
     SystemOff,
 }
@@ -32,6 +34,7 @@ const DATA: usize = hv_reg_t::X1 as usize;
 const PC: usize = hv_reg_t::PC as usize;
 /// Exception classes, and the bits of a data abort's syndrome (Arm ARM, ESR_EL2).
 const DATA_ABORT: u64 = 0x24 << 26;
+const WAIT: u64 = 0x01 << 26;
 const HVC: u64 = 0x16 << 26;
 const VALID: u64 = 1 << 24;
 const WORD: u64 = 2 << 22;
@@ -46,6 +49,7 @@ impl Trap {
         let (syndrome, physical_address) = match self {
             Self::Read { at } => (access, at),
             Self::Write { at } => (access | WRITE, at),
+            Self::Wait => (WAIT, 0),
             Self::SystemOff => (HVC, 0),
         };
         let exception =
@@ -81,6 +85,14 @@ impl Cpu {
         let mut state = self.enter()?;
         while !state.spi(spi).high {
             state = self.inside(wait(state, None))?;
+        }
+        Ok(())
+    }
+
+    /// The same where WFI traps, so that the VMM is told each time; it does not while the interrupt is pending.
+    pub(crate) fn wait_high_trapped(&self, spi: u32) -> Result<(), Off> {
+        while !self.enter()?.spi(spi).high {
+            self.trap(Trap::Wait, 0)?;
         }
         Ok(())
     }
