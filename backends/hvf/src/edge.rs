@@ -8,7 +8,7 @@ use crate::spi::Spi;
 /// An edge-triggered line: each raise is one call of `hv_gic_set_spi` with a high level, which the GIC takes as an edge.
 ///
 /// The GIC remembers an edge until the guest takes it. If the guest programmed the interrupt as level-triggered, it is the
-/// wrong line: nobody would lower it. There use a [`LevelLine`](crate::LevelLine).
+/// wrong line: nobody would lower it. There use a [`LevelPin`](crate::LevelPin).
 #[derive(Debug)]
 pub struct EdgeLine(Spi);
 

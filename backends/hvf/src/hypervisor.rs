@@ -2,7 +2,7 @@
 
 use netrx::{GuestMemory, Hypervisor, HypervisorError, IrqId};
 
-use crate::{EdgeLine, HvfError, HvfMemory, LevelLine, Vcpus};
+use crate::{EdgeLine, HvfError, HvfMemory, LevelPin, Vcpus};
 
 /// A [`Hypervisor`] over the VM and the GIC that the VMM has made. The framework has one of each in a process.
 ///
@@ -25,8 +25,8 @@ impl<M: GuestMemory + Clone + 'static> HvfHypervisor<M> {
     ///
     /// # Errors
     /// When `irq` is no SPI, or an MSI; when there is no GIC.
-    pub fn level_line(&self, irq: IrqId) -> Result<LevelLine, HvfError> {
-        LevelLine::new(irq)
+    pub fn level_pin(&self, irq: IrqId) -> Result<LevelPin, HvfError> {
+        LevelPin::new(irq)
     }
 }
 

@@ -14,9 +14,9 @@ const TRIES: u32 = 100;
 ///
 /// It begins low, and falls when it is dropped. It has no status register; whoever keeps one decides when it is high.
 #[derive(Debug)]
-pub struct LevelLine(Spi);
+pub struct LevelPin(Spi);
 
-impl LevelLine {
+impl LevelPin {
     pub(crate) fn new(irq: IrqId) -> Result<Self, HvfError> {
         Spi::new(irq).map(Self)
     }
@@ -33,7 +33,7 @@ impl LevelLine {
     }
 }
 
-impl netrx::LevelLine for LevelLine {
+impl netrx::LevelLine for LevelPin {
     fn set(&mut self, high: bool) -> Result<(), IrqError> {
         if high {
             return Ok(self.0.set(true)?);
@@ -42,7 +42,7 @@ impl netrx::LevelLine for LevelLine {
     }
 }
 
-impl Drop for LevelLine {
+impl Drop for LevelPin {
     fn drop(&mut self) {
         if let Err(error) = self.lower() {
             // So it is where the VM was destroyed first.

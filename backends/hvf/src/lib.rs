@@ -1,7 +1,7 @@
 //! The Hypervisor framework of Apple silicon: what a receive queue needs of a virtual machine that the VMM already has.
 //!
 //! ```text
-//! engine --raise--> EdgeLine, LevelLine --hv_gic_set_spi--> GIC --> guest
+//! engine --raise--> EdgeLine, LevelPin --hv_gic_set_spi--> GIC --> guest
 //! VMM --exit_vcpus--> Vcpus --hv_vcpus_exit, if it is in the guest--> vCPU's thread: JoinedVcpu::run --> Requested
 //! ```
 //!
@@ -10,7 +10,7 @@
 //! 2. It vouches for the memory that it mapped, a `HostMapping` for each region. A `HvfMemory` is the table of them, and a
 //!    `GuestMapping` shows it to the guest (`hv_vm_map`).
 //! 3. A `HvfHypervisor` over that memory is handed to `RxWorkerSlot::deposit_hypervisor`, for an edge-triggered line; or a
-//!    `LevelLine` of it to a `MmioDevice`.
+//!    `LevelPin` of it to a `MmioDevice`.
 //! 4. Each vCPU's thread joins `Vcpus`, and calls `hv_vcpu_run` inside of `JoinedVcpu::run`.
 //! 5. Dropping any of these undoes it: the memory is taken from the guest, the line falls, the vCPU leaves the registry.
 //!
@@ -18,7 +18,7 @@
 //! | the device has | use |
 //! | --- | --- |
 //! | an edge-triggered SPI | `irq_line` |
-//! | a level-triggered SPI (virtio-mmio) | `level_line`, in a `MmioDevice` |
+//! | a level-triggered SPI (virtio-mmio) | `level_pin`, in a `MmioDevice` |
 //!
 //! The GIC interrupts a vCPU that is in the guest. One whose thread sleeps outside of it, since the VMM serves the guest's
 //! WFI itself, has to be woken: put either line into a `Nudging`, which makes the vCPUs exit after each raise.
@@ -65,7 +65,7 @@ pub use error::HvfError;
 #[cfg(supported)]
 pub use hypervisor::HvfHypervisor;
 #[cfg(supported)]
-pub use level::LevelLine;
+pub use level::LevelPin;
 #[cfg(supported)]
 pub use memory::{GuestMapping, HvfMemory};
 #[cfg(supported)]

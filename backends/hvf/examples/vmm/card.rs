@@ -1,11 +1,9 @@
 //! The network card.
 
 use anyhow::Result;
-use netrx::mmio::{MmioIrq, Transmit};
-use netrx::ring::TxReader;
 use netrx::spec::mmio::Register;
 use netrx::{Hypervisor, IrqId, MmioDevice, NetConfig};
-use netrx_hvf::{HvfHypervisor, HvfMemory, LevelLine, Nudging, Vcpus};
+use netrx_hvf::{HvfHypervisor, HvfMemory, LevelPin, Nudging, Vcpus};
 
 /// Where the guest finds it, and its interrupt.
 pub(crate) const AT: u64 = 0x0a00_0000;
@@ -13,25 +11,14 @@ pub(crate) const LEN: u64 = 0x200;
 pub(crate) const IRQ: IrqId = IrqId(48);
 
 /// A line that wakes a vCPU whose guest waits.
-pub(crate) type Line = Nudging<LevelLine>;
+pub(crate) type Line = Nudging<LevelPin>;
 pub(crate) type Card = MmioDevice<HvfMemory, Line>;
 
-/// What the guest sends goes nowhere.
-struct Nowhere;
-
-impl Transmit<HvfMemory, Line> for Nowhere {
-    fn start(&self, _reader: TxReader<HvfMemory>, _irq: MmioIrq<Line>) {}
-
-    fn kick(&self) {}
-
-    fn stop(&self) {}
-}
-
-/// A card in that machine.
+/// A card in that machine; what the guest sends goes nowhere.
 pub(crate) fn new(machine: &HvfHypervisor, vcpus: &Vcpus) -> Result<Card> {
-    let line = Nudging::new(machine.level_line(IRQ)?, vcpus.clone());
+    let line = Nudging::new(machine.level_pin(IRQ)?, vcpus.clone());
     let config = NetConfig::new([2, 0, 0, 0, 0, 1]);
-    Ok(MmioDevice::new("vmm-rx", &config, machine.memory(), line, Nowhere)?)
+    Ok(MmioDevice::new("vmm-rx", &config, machine.memory(), line, ())?)
 }
 
 /// Whether its interrupt is pending.

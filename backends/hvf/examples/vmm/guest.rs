@@ -3,10 +3,12 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use netrx::mem::{GuestArray, Translator, Word};
-use netrx::spec::mmio::{DEVICE_NET, MAGIC, Register, status};
+use netrx::ring::{Cursor, RingConfig};
+use netrx::spec::mmio::{DEVICE_NET, MAGIC, Register};
 use netrx::spec::ring::DESC_WRITE;
 use netrx::{Features, Gpa};
 use netrx_hvf::HvfMemory;
+use netrx_mock::registers;
 
 use crate::card::{AT, IRQ};
 use crate::framework::{Cpu, Off};
@@ -58,24 +60,11 @@ impl Driver<'_> {
 
     /// Negotiates, and sets the receive queue up.
     fn start(&self) -> Result<(), Off> {
-        let known = status::ACKNOWLEDGE | status::DRIVER;
-        let wanted = Features::VERSION_1.0;
-        let at = |offset: u64| (RAM.0 + offset) as u32;
-        for (register, value) in [
-            (Register::Status, known),
-            (Register::DriverFeaturesSel, 1),
-            (Register::DriverFeatures, (wanted >> 32) as u32),
-            (Register::Status, known | status::FEATURES_OK),
-            (Register::QueueNum, SIZE.into()),
-            (Register::QueueDescLow, at(DESC)),
-            (Register::QueueDriverLow, at(AVAIL)),
-            (Register::QueueDeviceLow, at(USED)),
-            (Register::QueueReady, 1),
-            (Register::Status, known | status::FEATURES_OK | status::DRIVER_OK),
-        ] {
-            self.write(register, value)?;
-        }
-        Ok(())
+        let at = |offset: u64| Gpa(RAM.0 + offset);
+        let (desc, avail, used) = (at(DESC), at(AVAIL), at(USED));
+        let ring = RingConfig { size: SIZE, desc, avail, used, start: Cursor::default() };
+        let writes = registers::bring_up(Features::VERSION_1, &[(0, ring)]);
+        writes.into_iter().try_for_each(|(register, value)| self.write(register, value))
     }
 
     /// Gives a buffer to the card.

@@ -1,7 +1,7 @@
 //! A VMM as small as they get, on Apple's Hypervisor framework: one vCPU, a GIC, and a network card on virtio-mmio.
 //!
 //! ```text
-//! crossbeam channel --> MmioDevice's worker --LevelLine--> GIC --> guest
+//! crossbeam channel --> MmioDevice's worker --LevelPin--> GIC --> guest
 //!                            ^                               |
 //!                            +--read, write-- vCPU's loop <--+ exits
 //! ```

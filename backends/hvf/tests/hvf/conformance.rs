@@ -45,12 +45,22 @@ fn edge_lines_that_nudge() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn level_pins() -> Result<()> {
+    let (framework, machine) = (Framework::new(), machine()?);
+    conformance::level(|| {
+        let pin = machine.level_pin(IRQ).expect("the GIC has it");
+        (pin, || framework.spi(IRQ.0).high)
+    });
+    Ok(())
+}
+
 /// The guest takes an interrupt that is high, and acknowledges it.
 #[test]
 fn level_lines_behind_a_cards_registers() -> Result<()> {
     let (framework, machine) = (Framework::new(), machine()?);
     conformance::irq(|| {
-        let line = machine.level_line(IRQ).expect("the GIC has it");
+        let line = machine.level_pin(IRQ).expect("the GIC has it");
         let card = rig::card(machine.memory(), line).expect("the card makes sense");
         let (raises, mut seen, framework) = (card.irq(), 0, &framework);
         let take = move || {

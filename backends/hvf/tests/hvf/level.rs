@@ -8,17 +8,17 @@ use netrx::mmio::MmioError;
 use netrx::spec::mmio::Register;
 use netrx::spec::mmio::interrupt::{CONFIG, USED};
 use netrx::{Hypervisor, IrqError, IrqLine, MmioDevice};
-use netrx_hvf::{HvfHypervisor, HvfMemory, LevelLine, Vcpus};
+use netrx_hvf::{HvfHypervisor, HvfMemory, LevelPin, Vcpus};
 use netrx_mock::MockMemory;
 
 use crate::framework::{Framework, Spi};
 use crate::rig::{self, IRQ, STUCK};
 
-type Card = MmioDevice<HvfMemory, LevelLine>;
+type Card = MmioDevice<HvfMemory, LevelPin>;
 
 fn card() -> Result<Card> {
     let machine = HvfHypervisor::new(rig::memory(&MockMemory::heap(&[1 << 16]))?, Vcpus::new());
-    rig::card(machine.memory(), machine.level_line(IRQ)?)
+    rig::card(machine.memory(), machine.level_pin(IRQ)?)
 }
 
 fn acknowledge(card: &Card, why: u32) -> Result<(), MmioError> {

@@ -88,11 +88,11 @@ fn of_unmapping() -> Result<()> {
 #[test]
 fn of_asking_for_the_range() -> Result<()> {
     let (framework, machine) = (Framework::new(), machine()?);
-    each(&framework, "hv_gic_get_spi_interrupt_range", 1, |code| match machine.level_line(IRQ) {
+    each(&framework, "hv_gic_get_spi_interrupt_range", 1, |code| match machine.level_pin(IRQ) {
         Err(error @ HvfError::Call { code: told, .. }) if told == code => Ok(error.into()),
         other => Err(anyhow::anyhow!("{other:?}")),
     })?;
-    ensure!(machine.level_line(IRQ).is_ok());
+    ensure!(machine.level_pin(IRQ).is_ok());
     Ok(())
 }
 
@@ -101,7 +101,7 @@ fn of_making_a_line() -> Result<()> {
     let (framework, machine) = (Framework::new(), machine()?);
     for (number, code, name, _) in CODES {
         framework.fail("hv_gic_set_spi", number, 1);
-        match (machine.level_line(IRQ), code) {
+        match (machine.level_pin(IRQ), code) {
             (Err(HvfError::NoSuchIrq(IRQ)), HvCode::BadArgument) => {}
             (Err(HvfError::Call { call: "hv_gic_set_spi", code: told }), _) if told == code => {}
             (other, _) => anyhow::bail!("{name}: {other:?}"),
@@ -139,14 +139,14 @@ fn of_raising() -> Result<()> {
     let (framework, machine) = (Framework::new(), machine()?);
     let mut edge = machine.irq_line(IRQ)?;
     of_a_line(&mut || edge.raise(), &framework)?;
-    let mut level = machine.level_line(IRQ)?;
+    let mut level = machine.level_pin(IRQ)?;
     of_a_line(&mut || level.set(true), &framework)
 }
 
 #[test]
 fn of_lowering() -> Result<()> {
     let (framework, machine) = (Framework::new(), machine()?);
-    let mut line = machine.level_line(IRQ)?;
+    let mut line = machine.level_pin(IRQ)?;
     line.set(true)?;
     framework.fail("hv_gic_set_spi", CODES[1].0, 20);
     ensure!(line.set(false).is_ok() && !framework.spi(IRQ.0).high, "a busy GIC is asked again");
@@ -184,7 +184,7 @@ fn of_nudging() -> Result<()> {
     let vcpu = OwnVcpu::new()?;
     let mut joined = vcpus.join(vcpu.id)?;
     let mut edge = Nudging::new(machine.irq_line(IRQ)?, vcpus.clone());
-    let mut level = Nudging::new(machine.level_line(IRQ)?, vcpus.clone());
+    let mut level = Nudging::new(machine.level_pin(IRQ)?, vcpus.clone());
     let raised = joined.run(|| {
         framework.fail("hv_vcpus_exit", CODES[1].0, 2);
         let busy = edge.raise();
@@ -205,7 +205,7 @@ fn there_is_no_interrupt_beside_the_spis() -> Result<()> {
     for irq in [0, 31, MSIS.start, MSIS.end - 1, 1020, 4096, u32::MAX].map(IrqId) {
         let edge = machine.irq_line(irq);
         ensure!(matches!(edge, Err(HypervisorError::NoSuchIrq(missing)) if missing == irq));
-        let level = machine.level_line(irq);
+        let level = machine.level_pin(irq);
         ensure!(matches!(level, Err(HvfError::NoSuchIrq(missing)) if missing == irq));
     }
     let set = framework.calls().into_iter().filter(|call| call.name == "hv_gic_set_spi");

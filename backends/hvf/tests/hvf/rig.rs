@@ -14,8 +14,6 @@ use applevisor_sys::{
     hv_gic_config_set_redistributor_base, hv_gic_create, hv_reg_t, hv_vcpu_create, hv_vcpu_destroy,
     hv_vcpu_exit_t, hv_vcpu_run, hv_vcpu_set_reg, hv_vm_create, hv_vm_destroy, hv_vm_unmap, os_release,
 };
-use netrx::mmio::{MmioIrq, Transmit};
-use netrx::ring::TxReader;
 use netrx::{Gpa, IrqId, LevelLine, MmioDevice, NetConfig};
 use netrx_hvf::{HostMapping, HvCode, HvfMemory};
 use netrx_mock::MockMemory;
@@ -119,20 +117,9 @@ impl Drop for OwnVcpu {
     }
 }
 
-/// Nobody serves the transmit queue.
-struct Nobody;
-
-impl<L: LevelLine> Transmit<HvfMemory, L> for Nobody {
-    fn start(&self, _reader: TxReader<HvfMemory>, _irq: MmioIrq<L>) {}
-
-    fn kick(&self) {}
-
-    fn stop(&self) {}
-}
-
 /// A card with that line.
 pub(crate) fn card<L: LevelLine>(memory: HvfMemory, line: L) -> Result<MmioDevice<HvfMemory, L>> {
-    Ok(MmioDevice::new("hvf-rx", &NetConfig::new([2, 0, 0, 0, 0, 1]), memory, line, Nobody)?)
+    Ok(MmioDevice::new("hvf-rx", &NetConfig::new([2, 0, 0, 0, 0, 1]), memory, line, ())?)
 }
 
 /// Waits until `is_so`, and fails if that takes too long.
