@@ -134,6 +134,30 @@ fn a_breather_ends_at_the_deadline() {
     assert!(!reader.strained);
 }
 
+/// What a watcher is told: ready, how soon at the latest, and by how many descriptors.
+fn watched(reader: &Reader<Faulty<System>>) -> (bool, Option<Instant>, usize) {
+    let mut watch = Watch::new(Waker::noop());
+    reader.watch(&mut watch);
+    (watch.is_ready(), watch.deadline(), watch.descriptors().len())
+}
+
+#[test]
+fn whoever_waits_for_several_is_told_of_a_breather_as_of_anything_else() {
+    let (mut reader, _far) = faulty(&[libc::ENOBUFS, libc::ECONNRESET]);
+    assert_eq!(watched(&reader), (false, None, 1));
+    let begin = Instant::now();
+    assert_eq!(Rig::plain().take(&mut reader).0, Progress::Idle);
+    for _ in 0..2 {
+        let (ready, until, descriptors) = watched(&reader);
+        assert_eq!((ready, descriptors), (false, 0), "the socket is readable all the time");
+        assert!(until.is_some_and(|until| until >= begin + BREATHER && until < begin + STUCK));
+    }
+    reader.wait(Some(Instant::now())).expect("its time has come");
+    assert_eq!(watched(&reader), (false, None, 1));
+    assert_eq!(numbers(&Rig::plain().take_all(&mut reader, usize::MAX)), whole([0, 1]));
+    assert_eq!(watched(&reader), (true, None, 0), "the far end is gone");
+}
+
 #[test]
 fn a_reset_ends_it_after_the_last_frame() {
     for mut rig in both_guests() {
