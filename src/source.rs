@@ -49,7 +49,7 @@ pub trait FrameSource: Send {
 
     /// Names what it can be waited for by together with other sources, instead of by [`wait`](Self::wait).
     ///
-    /// Called after [`recv`](Self::recv) found it empty; what was named holds until the next call of any of the three. A
+    /// Called after [`recv`](Self::recv) found it empty; what was named holds until the next `watch`, `wait` or `recv`. A
     /// frame that came between the two counts like a later one, and so does a wake of the source's own
     /// [`waker`](Self::waker). Whatever of it comes, `wait` is then called with a time that has passed, and `recv` after it:
     /// so the source notes what it would have noted at the end of a wait of its own.

@@ -28,7 +28,9 @@ impl<'s, 't> Lent<'s, 't> {
             (true, None) => space.ring.pool().lend_scratch(largest, frames),
             (true, Some(_)) => space.ring.pool().lend_nothing(largest, frames),
         }
-        limit_loan(space, largest);
+        if space.is_share {
+            limit_loan(space, largest);
+        }
         if space.tape.is_some() {
             space.ring.pool().set_aside();
         }
@@ -158,8 +160,9 @@ impl Drop for Lent<'_, '_> {
 /// Takes lists back that the frames of the others may leave no bytes for. No frame has more than it has room for.
 fn limit_loan(space: &mut RxSpace<'_>, largest: usize) {
     let room = space.ring.loan().slots.iter().map(|slot| slot.room).max().unwrap_or(0);
-    let frames = space.ahead(largest.min(room));
-    space.ring.pool().slots.truncate(frames);
+    let longest = largest.min(room).max(1) as u64;
+    let frames = usize::try_from(space.bytes_left() / longest).unwrap_or(usize::MAX);
+    space.ring.pool().slots.truncate(frames.max(1));
 }
 
 /// Lists over the free chains: one chain a frame, or as many as the largest frame needs where the guest merges them.

@@ -58,16 +58,6 @@ impl<'t> RxSpace<'t> {
         *tape = taping.end();
         outcome
     }
-
-    /// How many frames of at most `longest` bytes may be read before the limits are looked at again.
-    #[inline]
-    pub(super) fn ahead(&self, longest: usize) -> usize {
-        if !self.is_share {
-            return self.left;
-        }
-        let frames = self.bytes_left() / longest.max(1) as u64;
-        usize::try_from(frames).unwrap_or(usize::MAX).max(1).min(self.left)
-    }
 }
 
 /// Frames up to the one that reaches a number of bytes.

@@ -85,8 +85,8 @@ struct Member<S> {
     source: S,
     /// Bytes that it may still deliver, or owes.
     credit: i64,
-    /// It has not said in this `recv` that it is empty.
-    asked: bool,
+    /// It may have frames that this `recv` has not seen.
+    has_turns: bool,
     end: Option<MemberEnd>,
     /// It can only be waited for by its own `wait`, as far as that is known.
     blocks: Option<bool>,
@@ -102,8 +102,10 @@ enum Part {
     Unspent,
     /// There is no room for anybody.
     NoRoom,
-    /// It has no frames; or says that it has and took none.
-    Nothing(Received),
+    /// It has no frames.
+    Empty,
+    /// It may have frames, and took none though there was room.
+    Yielded,
     Ended(MemberEnd),
 }
 
@@ -129,10 +131,10 @@ impl<S: FrameSource> Member<S> {
         match received {
             Err(error) => Part::Ended(MemberEnd::Failed(error)),
             Ok(Received::Closed) => Part::Ended(MemberEnd::Closed),
-            Ok(Received::Empty) => Part::Nothing(Received::Empty),
+            Ok(Received::Empty) => Part::Empty,
             Ok(Received::More) if !taken.room => Part::NoRoom,
             Ok(Received::More) if self.credit <= 0 => Part::Spent,
-            Ok(Received::More) if taken.delivered + taken.dropped == 0 => Part::Nothing(Received::More),
+            Ok(Received::More) if taken.delivered + taken.dropped == 0 => Part::Yielded,
             Ok(Received::More) => Part::Unspent,
         }
     }
@@ -148,7 +150,7 @@ impl<S: FrameSource> Merge<S> {
         let member = |source| {
             let signal = Arc::new(Signal::new(Arc::clone(&bell)));
             let waker = Waker::from(Arc::clone(&signal));
-            Member { source, credit: 0, asked: false, end: None, blocks: None, signal, waker }
+            Member { source, credit: 0, has_turns: false, end: None, blocks: None, signal, waker }
         };
         let members = sources.into_iter().map(member).collect();
         Ok(Self { members, turn: 0, granted: false, bell, on_end: None })
@@ -171,8 +173,8 @@ impl<S: FrameSource> Merge<S> {
     fn current(&mut self) -> Option<&mut Member<S>> {
         let skipped = (self.turn..self.members.len())
             .chain(0..self.turn)
-            .take_while(|index| self.members.get(*index).is_some_and(|member| !member.asked));
-        let skipped = skipped.count();
+            .take_while(|index| self.members.get(*index).is_some_and(|member| !member.has_turns))
+            .count();
         if skipped == self.members.len() {
             return None;
         }
@@ -195,7 +197,7 @@ impl<S: FrameSource> Merge<S> {
     /// The source whose turn it is has nothing more for this `recv`, and saves nothing up.
     fn rest(&mut self) {
         if let Some(member) = self.members.get_mut(self.turn) {
-            member.asked = false;
+            member.has_turns = false;
             member.credit = member.credit.min(0);
         }
         self.pass();
@@ -206,7 +208,7 @@ impl<S: FrameSource> Merge<S> {
             hook(index, &end);
         }
         if let Some(member) = self.members.get_mut(index) {
-            member.asked = false;
+            member.has_turns = false;
             member.end = Some(end);
         }
     }
@@ -226,18 +228,18 @@ impl<S: FrameSource> Merge<S> {
 
 impl<S: FrameSource> FrameSource for Merge<S> {
     fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
-        self.members.iter_mut().for_each(|member| member.asked = member.is_live());
+        self.members.iter_mut().for_each(|member| member.has_turns = member.is_live());
         let mut received = Received::Empty;
         while let Some(member) = self.current() {
             match member.take(space) {
                 Part::Spent => self.pass(),
                 Part::Unspent => {}
                 Part::NoRoom => return Ok(Received::More),
-                Part::Nothing(Received::More) => {
+                Part::Empty => self.rest(),
+                Part::Yielded => {
                     received = Received::More;
                     self.rest();
                 }
-                Part::Nothing(_) => self.rest(),
                 Part::Ended(end) => {
                     self.end(self.turn, end);
                     self.pass();
