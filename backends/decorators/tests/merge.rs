@@ -1,38 +1,24 @@
-//! The merge: fair by bytes whatever the schedule, deaf to no source, and undisturbed by one that ends.
+//! The merge: fair by bytes whatever the schedule, and deaf to no source.
 #![cfg(unix)]
 
 mod rig;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Sender, unbounded};
 use netrx::engine::{Budget, EngineConfig, WhenFull};
-use netrx::{FrameSource, Progress, SourceError};
+use netrx::{FrameSource, Progress};
 use netrx_channel::ChannelSource;
-use netrx_decorators::{MemberEnd, Merge, MergeError, QUANTUM};
+use netrx_decorators::QUANTUM;
 use netrx_mock::conformance::{self, Feeder};
 use netrx_mock::{Faults, Placing, Script, ScriptedSource, traffic};
 use proptest::prelude::*;
 
-use rig::{Counted, Feed, Finite, QUIET, Rig, STUCK, Tested, Worker, asleep, frame};
+use rig::{Counted, Feed, Finite, Rig, STUCK, Tested, Worker, frame, merge};
 
 type Error = Box<dyn std::error::Error>;
 
 const PLACINGS: [Placing; 3] = [Placing::Copy, Placing::Burst(8), Placing::Read { largest: 1514, batch: 16 }];
-
-fn merge<S: FrameSource>(sources: impl IntoIterator<Item = S>) -> Merge<S> {
-    let merged = Merge::new(sources);
-    assert!(merged.is_ok(), "there are descriptors to spare: {merged:?}");
-    merged.unwrap_or_else(|error| unreachable!("{error}"))
-}
-
-/// A channel's source, and its far end.
-fn channel() -> (Box<dyn FrameSource>, Sender<Vec<u8>>) {
-    let (frames, receiver) = unbounded();
-    (Box::new(ChannelSource::new(receiver)), frames)
-}
 
 #[test]
 fn passes_the_suites_whichever_source_has_the_frames() {
@@ -238,148 +224,25 @@ fn sources_in_trouble_lose_nothing_and_hold_nobody_up() -> Tested {
     Ok(())
 }
 
-/// What the hook was told.
-type Told = Arc<Mutex<Vec<(usize, bool)>>>;
-
-fn told(ends: &Told) -> Vec<(usize, bool)> {
-    ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-fn telling<S: FrameSource>(merged: Merge<S>) -> (Merge<S>, Told) {
-    let ends = Told::default();
-    let telling = Arc::clone(&ends);
-    let hook = move |number, end: &MemberEnd| {
-        let failed = matches!(end, MemberEnd::Failed(_));
-        telling.lock().unwrap_or_else(PoisonError::into_inner).push((number, failed));
-    };
-    (merged.on_end(hook), ends)
-}
-
 #[test]
-fn sources_end_one_by_one_and_the_last_ends_the_merge() -> Tested {
-    let (sources, scripts): (Vec<_>, Vec<_>) = (0..3).map(|_| ScriptedSource::new()).unzip();
-    let ((mut merged, ends), mut rig) = (telling(merge(sources)), Rig::new(16)?);
-    scripts[1].frame(frame(1, 60));
-    scripts[1].close();
-    assert_eq!(rig.turn(&mut merged)?, (Progress::Idle, vec![frame(1, 60)]));
-    assert_eq!(told(&ends), [(1, false)]);
-    scripts[2].frame(frame(2, 60));
-    scripts[2].fail();
-    scripts[1].frame(frame(9, 60));
-    scripts[0].frame(frame(3, 60));
-    let (progress, mut frames) = rig.turn(&mut merged)?;
-    frames.sort_by_key(|frame| traffic::number(frame));
-    assert_eq!((progress, frames), (Progress::Idle, vec![frame(2, 60), frame(3, 60)]));
-    assert_eq!(told(&ends), [(1, false), (2, true)]);
-    scripts[0].close();
-    rig.driver.post(16);
-    let error = rig.engine.poll(&mut merged, Instant::now()).err().ok_or("a source had failed")?;
-    let netrx::EngineError::Source(SourceError::Other(error)) = error else { return Err(error.into()) };
-    let error = error.downcast::<MergeError>().map_err(|_| "it is of another type")?;
-    assert_eq!(error.source_number, 2);
-    assert_eq!(error.to_string(), "no frame source is left; number 2 had failed: the script says so");
-    assert_eq!(rig.engine.poll(&mut merged, Instant::now())?, Progress::Closed, "told once");
-    assert_eq!(told(&ends), [(1, false), (2, true), (0, false)]);
-    assert_eq!(
-        (merged.into_sources().len(), scripts[1].left()),
-        (3, 1),
-        "what comes later stays where it is"
-    );
-    rig.check()?;
-    Ok(())
-}
-
-/// A source whose wait fails.
-struct Broken(ScriptedSource);
-
-impl FrameSource for Broken {
-    fn recv(&mut self, space: &mut netrx::RxSpace<'_>) -> Result<netrx::Received, SourceError> {
-        self.0.recv(space)
-    }
-
-    fn wait(&mut self, _: Option<Instant>) -> Result<(), SourceError> {
-        Err(SourceError::Other("the test says so".into()))
-    }
-
-    fn waker(&self) -> std::task::Waker {
-        self.0.waker()
-    }
-}
-
-#[test]
-fn a_source_whose_wait_fails_is_told_and_the_others_go_on() -> Tested {
-    let ((broken, _broken), (sound, script)) = (ScriptedSource::new(), ScriptedSource::new());
-    let sources: [Box<dyn FrameSource>; 2] = [Box::new(Broken(broken)), Box::new(sound)];
-    let (merged, ends) = telling(merge(sources));
-    let mut worker = Worker::start(merged)?;
-    for number in 0..3 {
-        script.frame(frame(number, 60));
-        assert_eq!(worker.take(1)?, [frame(number, 60)]);
-        thread::sleep(Duration::from_millis(20));
-    }
-    assert_eq!(told(&ends), [(0, true)]);
-    assert_eq!(worker.stop()?.frames_delivered, 3);
-    Ok(())
-}
-
-#[test]
-fn it_sleeps_until_one_of_them_has_a_frame() -> Tested {
-    let ((channel, frames), (scripted, script)) = (channel(), ScriptedSource::new());
-    let (other, hidden) = ScriptedSource::new();
-    let sources: [Box<dyn FrameSource>; 3] = [channel, Box::new(scripted), Box::new(Counted::new(other))];
-    let source = Counted::new(merge(sources));
-    let counts = source.counts();
-    let mut worker = Worker::start(source)?;
-    for number in 0..30 {
-        thread::sleep(Duration::from_millis(2));
-        match number % 3 {
-            0 => frames.send(frame(number, 60))?,
-            1 => script.frame(frame(number, 60)),
-            _ => hidden.frame(frame(number, 60)),
-        }
-        assert_eq!(worker.take(1)?, [frame(number, 60)]);
-    }
-    asleep(&counts);
-    assert_eq!(worker.stop()?.frames_delivered, 30);
-    Ok(())
-}
-
-#[test]
-fn the_waker_of_one_source_ends_the_sleep_of_all() -> Tested {
-    for hidden in [false, true] {
-        let ((channel, _frames), (scripted, _script)) = (channel(), ScriptedSource::new());
-        let scripted: Box<dyn FrameSource> = match hidden {
-            true => Box::new(Counted::new(scripted)),
-            false => Box::new(scripted),
-        };
-        let wakers = [channel.waker(), scripted.waker()];
-        let mut merged = merge([channel, scripted]);
-        for waker in wakers {
-            // Whatever is left of what came before.
-            for _ in 0..4 {
-                merged.wait(Some(Instant::now()))?;
+fn who_had_no_frames_saves_nothing_up() -> Tested {
+    let ((early, earlies), (late, lates)) = (ScriptedSource::new(), ScriptedSource::new());
+    let (mut merged, mut rig) = (merge([early, late]), Rig::new(64)?);
+    let (mut next, mut bytes) = ([0; 2], [0; 2]);
+    let mut turns = |turns: u64, bytes: &mut [u64], with_late: bool| -> Tested {
+        for _ in 0..turns {
+            backlog(&earlies, 0, &mut next[0], &[1514], 80);
+            if with_late {
+                backlog(&lates, 1, &mut next[1], &[1514], 80);
             }
-            let (wake, begin) = (waker.clone(), Instant::now());
-            let waking = thread::spawn(move || {
-                thread::sleep(QUIET);
-                wake.wake();
-            });
-            merged.wait(Some(begin + STUCK))?;
-            assert!(begin.elapsed() >= QUIET / 2 && begin.elapsed() < STUCK, "{:?}", begin.elapsed());
-            assert!(waking.join().is_ok());
+            count(bytes, &rig.turn(&mut merged)?.1)?;
         }
-    }
-    Ok(())
-}
-
-#[test]
-fn many_idle_sources_do_not_slow_one_that_works() -> Tested {
-    let (idle, _scripts): (Vec<_>, Vec<_>) = (0..200).map(|_| ScriptedSource::new()).unzip();
-    let (busy, script) = ScriptedSource::placing(Placing::Burst(32));
-    let source = Counted::new(merge(idle.into_iter().map(Counted::new).chain([Counted::new(busy)])));
-    (0..1000).for_each(|number| script.frame(frame(number, 60)));
-    let (counts, mut merged, mut rig) = (source.counts(), source, Rig::new(256)?);
-    assert_eq!(rig.drain(&mut merged)?.len(), 1000);
-    assert!(counts().0 <= 8, "looked at {} times for 1000 frames", counts().0);
+        Ok(())
+    };
+    turns(200, &mut bytes, false)?;
+    assert!(bytes[0] > 100 * QUANTUM && bytes[1] == 0, "{bytes:?}");
+    let mut since = [0; 2];
+    turns(200, &mut since, true)?;
+    assert!(since[0].abs_diff(since[1]) <= QUANTUM + 1514, "{since:?}");
     Ok(())
 }

@@ -13,6 +13,8 @@ use netrx::ring::SplitRing;
 use netrx::{
     Engine, Features, FrameSource, Progress, Received, RxConfig, RxSpace, RxWorkerSlot, SourceError,
 };
+#[cfg(unix)]
+use netrx_decorators::Merge;
 use netrx_mock::conformance::Feeder;
 use netrx_mock::{
     DriverConfig, FakeDriver, MockIrq, MockMemory, Placing, Script, ScriptedSource, Shape, traffic,
@@ -220,4 +222,12 @@ pub(crate) fn frame(number: u64, len: usize) -> Vec<u8> {
     let mut frame = Vec::new();
     traffic::make(number, len, &mut frame);
     frame
+}
+
+/// Sources, merged.
+#[cfg(unix)]
+pub(crate) fn merge<S: FrameSource>(sources: impl IntoIterator<Item = S>) -> Merge<S> {
+    let merged = Merge::new(sources);
+    assert!(merged.is_ok(), "there are descriptors to spare: {merged:?}");
+    merged.unwrap_or_else(|error| unreachable!("{error}"))
 }
