@@ -3,6 +3,7 @@
 
 mod rig;
 
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,8 +11,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, unbounded};
 use netrx::{FrameSource, Progress, SourceError};
 use netrx_channel::ChannelSource;
-use netrx_decorators::{MemberEnd, Merge, MergeError};
-use netrx_mock::{Placing, ScriptedSource, traffic};
+use netrx_decorators::{Limits, MemberEnd, Merge, MergeError, Rate, RateLimit};
+use netrx_mock::{Placing, Script, ScriptedSource, traffic};
 
 use rig::{Counted, QUIET, Rig, STUCK, Tested, Worker, asleep, frame, merge};
 
@@ -164,5 +165,56 @@ fn many_idle_sources_do_not_slow_one_that_works() -> Tested {
     let (counts, mut merged, mut rig) = (source.counts(), source, Rig::new(256)?);
     assert_eq!(rig.drain(&mut merged)?.len(), 1000);
     assert!(counts().0 <= 8, "looked at {} times for 1000 frames", counts().0);
+    Ok(())
+}
+
+/// A source of 60-byte frames of which one passes, and the next only after `millis` ms.
+fn held_back(millis: u64) -> Result<(RateLimit<ScriptedSource>, Script), Box<dyn std::error::Error>> {
+    let (source, script) = ScriptedSource::new();
+    let per_second = NonZeroU64::new(60_000 / millis).ok_or("it is for at most a minute")?;
+    let bytes = Some(Rate { per_second, burst: NonZeroU64::MIN });
+    Ok((RateLimit::new(source, Limits { frames: None, bytes }), script))
+}
+
+#[test]
+fn a_source_that_is_held_back_holds_nobody_up_and_passes_when_it_may() -> Tested {
+    let ((limited, slow), (channel, frames)) = (held_back(400)?, channel());
+    let sources: [Box<dyn FrameSource>; 2] = [Box::new(limited), channel];
+    let source = Counted::new(merge(sources));
+    let (counts, mut worker) = (source.counts(), Worker::start(source)?);
+    let begin = Instant::now();
+    (0..2).for_each(|number| slow.frame(frame(number, 60)));
+    assert_eq!(worker.take(1)?, [frame(0, 60)]);
+    for number in 100..120 {
+        frames.send(frame(number, 60))?;
+        assert_eq!(worker.take(1)?, [frame(number, 60)]);
+    }
+    assert!(slow.left() == 1 || begin.elapsed() >= Duration::from_millis(400), "they passed meanwhile");
+    assert_eq!(worker.take(1)?, [frame(1, 60)]);
+    // One wait for each frame and each token, with some to spare for kicks.
+    assert!(counts().1 < 100, "{} waits", counts().1);
+    asleep(&counts);
+    assert_eq!(worker.stop()?.frames_delivered, 22);
+    Ok(())
+}
+
+#[test]
+fn the_waker_of_a_source_that_is_held_back_ends_the_sleep_of_all() -> Tested {
+    let (limited, script) = held_back(60_000)?;
+    let waker = limited.waker();
+    (0..2).for_each(|number| script.frame(frame(number, 60)));
+    let (mut merged, mut rig) = (merge([limited]), Rig::new(4)?);
+    assert_eq!(rig.drain(&mut merged)?, [frame(0, 60)]);
+    for _ in 0..2 {
+        let (waker, begin) = (waker.clone(), Instant::now());
+        let waking = thread::spawn(move || {
+            thread::sleep(QUIET);
+            waker.wake();
+        });
+        merged.wait(Some(begin + STUCK))?;
+        assert!((QUIET / 2..STUCK).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+        assert!(waking.join().is_ok());
+        assert_eq!(rig.drain(&mut merged)?.len(), 0);
+    }
     Ok(())
 }
