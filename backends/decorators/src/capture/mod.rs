@@ -5,20 +5,6 @@
 //!         |
 //!         +--taped--> queue --writer's thread--> pcapng       CaptureHandle: start, stop, from any thread
 //! ```
-//!
-//! # What is in the file
-//! Every frame that left the source within between start and stop, in order: those the guest got, and those that were
-//! dropped. A dropped frame has a comment with its reason, which Wireshark shows in the list and filters by
-//! (`frame.comment`); it has as many bytes as are known of it, which are none if it was discarded unread. The times are
-//! the wall clock's, in nanoseconds, at the end of the `recv` that took the frame.
-//!
-//! The statistics at the end of the file (Wireshark: *Capture File Properties*) count frames received, dropped before the
-//! guest, and missed by the capture.
-//!
-//! # What it costs
-//! While it is stopped, one relaxed load a `recv`. While it runs, a copy of each frame, and the way through the pool. The writer is
-//! never waited for: when it falls behind by 16 MiB, frames pass without being captured, and the next one that
-//! is captured says how many (`frame.drop_count`).
 
 mod file;
 mod handle;
@@ -42,6 +28,21 @@ const QUEUE: usize = 16 << 20;
 ///
 /// * **Order**, **blocking**, **errors**: the inner source's. Trouble of the writer is told by the [`CaptureHandle`], and
 ///   never by this.
+///
+/// # What is in the file
+/// Every frame that left the source within between start and stop, in order: those the guest got, and those that were
+/// dropped. They are as they left it: offloads that their metadata asks for are not done yet. A dropped frame has a comment
+/// with its reason, which Wireshark shows in the list and filters by (`frame.comment`); of one that was too long for the
+/// guest's buffers there are as many bytes as were read, perhaps none. The times are the wall clock's, in nanoseconds, at
+/// the end of the `recv` that took the frame.
+///
+/// The statistics at the end of the file (Wireshark: *Capture File Properties*) count frames received, dropped before the
+/// guest, and missed by the capture.
+///
+/// # What it costs
+/// While it is stopped, one relaxed load a `recv`. While it runs, two copies of each frame, and the way through the pool.
+/// The writer is never waited for: when it falls behind by 16 MiB, frames pass without being captured, and the next one
+/// that is captured says how many (`frame.drop_count`).
 ///
 /// # Example
 /// ```no_run

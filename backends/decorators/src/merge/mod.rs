@@ -5,17 +5,6 @@
 //! source 1 --+--> guest
 //! source 2 --+   waited for together: descriptors, wakers, times
 //! ```
-//!
-//! # Fairness
-//! Sources take turns. A turn adds [`QUANTUM`] bytes to a source's credit, which what it delivers is taken off; the turn ends
-//! with the frame that uses the credit up, and what that frame took beyond it is owed from the next turn. A turn that the
-//! guest's lack of room interrupts goes on where it was. So of any two sources that have frames all the time, neither gets
-//! more than one quantum and one frame ahead of the other, however long their frames are. Who has no frames is asked once a
-//! `recv` and saves up nothing.
-//!
-//! # Ends
-//! A source that closes or fails takes no part any more; the others go on. [`Merge::on_end`] tells at once. When none is left
-//! the merge ends too: with a [`MergeError`] that names the first source that failed, else closed.
 
 mod bell;
 mod beside;
@@ -46,7 +35,18 @@ const DROPPED: u64 = MIN_FRAME as u64;
 /// * **Order**: each source's own; between them there is none.
 /// * **Blocking**: only [`wait`](FrameSource::wait) blocks. It needs no thread for sources that can be
 ///   [watched](FrameSource::watch), and one for each that cannot, while it sleeps.
-/// * **Errors**: as the [module](self) says.
+/// * **Errors**: only when no source is left.
+///
+/// # Fairness
+/// Sources take turns. A turn adds [`QUANTUM`] bytes to a source's credit, which what it delivers is taken off; the turn ends
+/// with the frame that uses the credit up, and what that frame took beyond it is owed from the next turn. A turn that the
+/// guest's lack of room interrupts goes on where it was. So of any two sources that have frames all the time, neither gets
+/// more than one quantum and one frame ahead of the other, however long their frames are. Who has no frames is asked once a
+/// `recv` and saves up nothing.
+///
+/// # Ends
+/// A source that closes or fails takes no part any more; the others go on. [`on_end`](Self::on_end) tells at once. When
+/// none is left the merge ends too: with a [`MergeError`] that names the first source that failed, else closed.
 pub struct Merge<S> {
     members: Vec<Member<S>>,
     /// Whose turn it is, and whether it has its quantum.
