@@ -4,7 +4,7 @@ use super::within::UpTo;
 use super::{DropReason, Lent, Tally, Tape};
 use crate::mem::Header;
 use crate::ring::{BurstEnd, Ring, RingError, SplitTurn, Want};
-use crate::spec::{FrameMeta, HeaderRules, MIN_FRAME, NetHeader};
+use crate::spec::{Features, FrameMeta, HeaderRules, MIN_FRAME, NetHeader};
 
 /// The guest's room for frames in one [`recv`](crate::FrameSource::recv).
 pub struct RxSpace<'t> {
@@ -152,6 +152,12 @@ impl<'t> RxSpace<'t> {
     /// What was found to be wrong with the ring.
     pub(crate) fn broken(&self) -> Option<RingError> {
         self.broken
+    }
+
+    /// The features that the driver acknowledged: what a source that makes its frames may leave to the guest.
+    #[must_use]
+    pub fn features(&self) -> Features {
+        self.rules.features()
     }
 
     /// Copies a frame, without preamble and checksum, into the guest.

@@ -56,6 +56,12 @@ impl HeaderRules {
         false
     }
 
+    /// The features that they follow.
+    #[must_use]
+    pub const fn features(&self) -> Features {
+        self.features
+    }
+
     /// Whether a frame may span several of the driver's buffers.
     #[must_use]
     pub const fn mergeable(&self) -> bool {
