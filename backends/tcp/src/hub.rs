@@ -1,0 +1,200 @@
+//! Where handles leave word and the source finds it.
+//!
+//! Each connection has a box of fixed size, in which word merges ([`View`]); the hub has a list of the boxes to look
+//! into, each at most once. So nothing is lost however much is said, and memory is bounded by the connections.
+//!
+//! The source is woken once: whoever leaves word while it is not awake rings. Before it sleeps it says so and looks again.
+//! No lock is held across a system call.
+
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use crate::machine::{News, Seq, View};
+use crate::packet::Template;
+use crate::promotion::{Promotion, Refusal};
+
+/// What a source and its handles share.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    lists: Mutex<Lists>,
+    closed: AtomicBool,
+    awake: AtomicBool,
+    waker: Waker,
+    ids: AtomicU64,
+    taken: Arc<AtomicUsize>,
+    places: usize,
+}
+
+/// What happened since the source last looked.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    pub(crate) arrivals: Vec<Arrival>,
+    pub(crate) changed: Vec<Arc<Link>>,
+}
+
+/// A connection on its way to the source.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) link: Arc<Link>,
+    pub(crate) promotion: Promotion,
+    pub(crate) template: Template,
+    pub(crate) place: Place,
+}
+
+/// What a connection and its handle share.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) id: u64,
+    word: Mutex<Word>,
+    /// The number after the last that was sent to the guest.
+    sent: AtomicU32,
+    ended: AtomicBool,
+    /// The source's name for it.
+    slot: AtomicU32,
+}
+
+#[derive(Debug)]
+struct Word {
+    view: View,
+    /// It is in the list of those to look into.
+    listed: bool,
+}
+
+/// A place for a connection, taken until its end was taken note of.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Hub {
+    pub(crate) fn new(places: usize, waker: Waker) -> Self {
+        Self {
+            lists: Mutex::default(),
+            closed: AtomicBool::new(false),
+            awake: AtomicBool::new(false),
+            waker,
+            ids: AtomicU64::new(0),
+            taken: Arc::default(),
+            places,
+        }
+    }
+
+    /// A place, if there is one.
+    pub(crate) fn place(&self) -> Result<Place, Refusal> {
+        let more = |taken| (taken < self.places).then_some(taken + 1);
+        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        taken.map(|_| Place(Arc::clone(&self.taken))).map_err(|_| Refusal::Full(self.places))
+    }
+
+    pub(crate) fn link(&self, promotion: &Promotion) -> Arc<Link> {
+        Arc::new(Link {
+            id: self.ids.fetch_add(1, Ordering::Relaxed),
+            word: Mutex::new(Word { view: promotion.view(), listed: false }),
+            sent: AtomicU32::new(promotion.next),
+            ended: AtomicBool::new(false),
+            slot: AtomicU32::new(0),
+        })
+    }
+
+    /// Hands a connection to the source; gives it back if there is none.
+    pub(crate) fn arrive(&self, arrival: Arrival) -> Result<(), Box<Arrival>> {
+        {
+            let mut lists = lock(&self.lists);
+            if self.closed.load(Ordering::Relaxed) {
+                return Err(Box::new(arrival));
+            }
+            lists.arrivals.push(arrival);
+        }
+        self.ring();
+        Ok(())
+    }
+
+    /// Leaves word of a connection.
+    pub(crate) fn tell<R>(&self, link: &Arc<Link>, say: impl FnOnce(&mut View, Seq) -> R) -> R {
+        let sent = Seq(link.sent.load(Ordering::Acquire));
+        let (said, listed) = {
+            let mut word = lock(&link.word);
+            (say(&mut word.view, sent), mem::replace(&mut word.listed, true))
+        };
+        if !listed {
+            lock(&self.lists).changed.push(Arc::clone(link));
+            self.ring();
+        }
+        said
+    }
+
+    /// Wakes the source if it is not awake.
+    pub(crate) fn ring(&self) {
+        if !self.awake.swap(true, Ordering::SeqCst) {
+            self.waker.wake_by_ref();
+        }
+    }
+
+    /// For the source: what happened; `lists` are empty ones to go on with.
+    pub(crate) fn look(&self, lists: &mut Lists) {
+        mem::swap(&mut *lock(&self.lists), lists);
+    }
+
+    /// For the source: whether it may sleep. From then on whoever leaves word wakes it.
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.awake.store(false, Ordering::SeqCst);
+        let lists = lock(&self.lists);
+        lists.arrivals.is_empty() && lists.changed.is_empty()
+    }
+
+    /// For the source: nothing is taken any more; what was on its way is dropped.
+    pub(crate) fn close(&self) {
+        let mut left = Lists::default();
+        {
+            let mut lists = lock(&self.lists);
+            self.closed.store(true, Ordering::Relaxed);
+            mem::swap(&mut *lists, &mut left);
+        }
+        left.arrivals.iter().for_each(|arrival| arrival.link.end());
+    }
+}
+
+impl Link {
+    /// What was said since the last look.
+    pub(crate) fn news(&self) -> News {
+        let mut word = lock(&self.word);
+        word.listed = false;
+        word.view.take()
+    }
+
+    pub(crate) fn slot(&self) -> u32 {
+        self.slot.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_slot(&self, slot: u32) {
+        self.slot.store(slot, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sent(&self) -> u32 {
+        self.sent.load(Ordering::Acquire)
+    }
+
+    /// Everything before `next` was sent; to be said before the guest sees it.
+    pub(crate) fn set_sent(&self, next: Seq) {
+        self.sent.store(next.0, Ordering::Release);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+}
+
+/// What is behind these locks is whole at any time.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,385 @@
+//! The machine by itself: each rule once, and a guest over a line that loses, doubles and reorders.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "what goes wrong fails the test")]
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const MSS: u32 = 1000;
+
+/// A connection at this number, the view that goes with it, and the time.
+struct Rig {
+    conn: Conn,
+    view: View,
+    now: Instant,
+}
+
+impl Rig {
+    fn new(next: u32, window: u32) -> Self {
+        let (next, received) = (Seq(next), Seq(7));
+        let conn = Conn::new(Start { next, window, mss: MSS, received, one_flight: false });
+        Self { conn, view: View::new(next, window, 0, received, 100), now: Instant::now() }
+    }
+
+    fn plan(&self) -> Option<Step> {
+        self.conn.plan()
+    }
+
+    /// Sends what is planned, up to `len` bytes of it; the first number, and how many bytes it was.
+    fn send(&mut self, len: u32) -> (Seq, u32) {
+        match self.plan() {
+            Some(step @ Step::Data { seq, most, .. }) => {
+                self.conn.sent(step, most.min(len), self.now);
+                (seq, most.min(len))
+            }
+            Some(step @ Step::Control(_, seq)) => {
+                self.conn.sent(step, 0, self.now);
+                (seq, 0)
+            }
+            None => panic!("there is something to send"),
+        }
+    }
+
+    fn hear(&mut self, ack: u32, window: u16) {
+        let segment = Segment { seq: 7, ack, window, ..Segment::default() };
+        self.view.segment(&segment, self.conn.next()).expect("it was sent");
+        self.conn.heard(&self.view.take(), self.now);
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.conn.on_time(self.now);
+    }
+}
+
+fn data(seq: u32, most: u32, again: bool) -> Option<Step> {
+    Some(Step::Data { seq: Seq(seq), most, again })
+}
+
+#[test]
+fn numbers_wrap() {
+    assert!(Seq(5).is_after(Seq(u32::MAX)) && !Seq(u32::MAX).is_after(Seq(5)) && !Seq(5).is_after(Seq(5)));
+    assert_eq!((Seq(u32::MAX) + 3, Seq(2).since(Seq(u32::MAX)), Seq(0).before()), (Seq(2), 3, Seq(u32::MAX)));
+}
+
+#[test]
+fn the_window_is_filled_and_no_more() {
+    let mut rig = Rig::new(u32::MAX - 1000, 2500);
+    assert_eq!(rig.plan(), data(u32::MAX - 1000, 2500, false));
+    rig.send(2000);
+    assert_eq!(rig.plan(), None, "half a segment is not worth sending");
+    rig.hear(999, 2000);
+    assert_eq!(rig.plan(), data(999, 2000, false));
+    rig.send(2000);
+    rig.hear(999, 2000);
+    assert_eq!(rig.plan(), None);
+}
+
+#[test]
+fn three_duplicates_send_again_once() {
+    let mut rig = Rig::new(0, 10_000);
+    for _ in 0..5 {
+        rig.send(1000);
+    }
+    rig.hear(0, 10_000);
+    rig.hear(0, 10_000);
+    assert_eq!(rig.plan(), data(5000, 5000, false), "two may be disorder");
+    rig.hear(0, 10_000);
+    assert_eq!(rig.plan(), data(0, 5000, true));
+    rig.send(1000);
+    (0..5).for_each(|_| rig.hear(0, 10_000));
+    assert_eq!(rig.plan(), data(5000, 5000, false), "it is on its way");
+    rig.hear(2000, 10_000);
+    assert_eq!(rig.plan(), data(2000, 3000, true), "a partial acknowledgement names the next hole");
+    rig.send(3000);
+    rig.hear(3000, 10_000);
+    assert_eq!(rig.plan(), data(5000, 8000, false), "which was sent as a whole");
+    rig.hear(5000, 10_000);
+    rig.send(1000);
+    (0..4).for_each(|_| rig.hear(5000, 10_000));
+    assert_eq!(rig.plan(), data(6000, 9000, false), "these answer what was sent twice");
+    assert_eq!((rig.conn.counts().losses, rig.conn.counts().sent_again), (1, 4000));
+}
+
+#[test]
+fn a_part_of_a_frame_that_is_lost_again_is_sent_again() {
+    let mut rig = Rig::new(0, 10_000);
+    rig.send(9000);
+    (0..3).for_each(|_| rig.hear(0, 10_000));
+    rig.send(9000);
+    rig.hear(2000, 10_000);
+    assert_eq!(rig.plan(), data(9000, 3000, false), "the rest is on its way");
+    (0..3).for_each(|_| rig.hear(2000, 10_000));
+    assert_eq!(rig.plan(), data(2000, 7000, true));
+}
+
+#[test]
+fn time_over_sends_again_later_and_later_and_ends() {
+    let mut rig = Rig::new(0, 2000);
+    rig.send(2000);
+    for time in [1, 2, 4, 8, 16, 32, 60, 60, 60, 60] {
+        rig.pass(Duration::from_secs(time) - Duration::from_nanos(1));
+        assert_eq!(rig.plan(), None, "{time}");
+        rig.pass(Duration::from_nanos(1));
+        assert_eq!(rig.plan(), data(0, 2000, true), "{time}");
+        rig.send(2000);
+    }
+    rig.pass(Rto::MOST);
+    assert_eq!(rig.conn.fate(), Some(Fate::TimedOut));
+    assert_eq!(rig.plan(), Some(Step::Control(Control::Reset, Seq(2000))));
+    rig.send(0);
+    assert_eq!((rig.plan(), rig.conn.deadline()), (None, None));
+}
+
+#[test]
+fn the_timeout_follows_the_round_trip_and_ignores_what_was_sent_twice() {
+    let mut rig = Rig::new(0, 2000);
+    rig.send(1000);
+    rig.now += Duration::from_millis(400);
+    rig.hear(1000, 2000);
+    rig.send(1000);
+    // 400 + 4 * 200 ms.
+    assert_eq!(rig.conn.deadline(), Some(rig.now + Duration::from_millis(1200)));
+    rig.pass(Duration::from_millis(1200));
+    rig.send(1000);
+    rig.pass(Duration::from_secs(1));
+    rig.hear(2000, 2000);
+    rig.send(1000);
+    assert_eq!(rig.conn.deadline(), Some(rig.now + Duration::from_millis(1200)));
+    rig.hear(3000, 2000);
+    rig.conn.set_readable(false, rig.now);
+    assert_eq!(rig.conn.deadline(), None, "nothing is waited for");
+}
+
+#[test]
+fn a_shut_window_is_probed_for_ever() {
+    let mut rig = Rig::new(0, 1000);
+    rig.send(1000);
+    rig.hear(1000, 0);
+    assert_eq!(rig.plan(), None);
+    for round in 0..40 {
+        rig.now = rig.conn.deadline().expect("it is timed");
+        rig.conn.on_time(rig.now);
+        assert_eq!(rig.plan(), Some(Step::Control(Control::Probe, Seq(999))), "{round}");
+        rig.send(0);
+        rig.hear(1000, 0);
+    }
+    rig.hear(1000, 500);
+    assert_eq!(rig.plan(), data(1000, 500, false));
+    assert_eq!((rig.conn.counts().probes, rig.conn.fate()), (40, None));
+}
+
+#[test]
+fn a_shut_window_costs_nothing_while_there_is_nothing_to_send() {
+    let mut rig = Rig::new(0, 1000);
+    rig.send(1000);
+    rig.conn.set_readable(false, rig.now);
+    rig.hear(1000, 0);
+    assert_eq!((rig.plan(), rig.conn.deadline(), rig.conn.wants_bytes()), (None, None, false));
+    rig.hear(1000, 10);
+    assert!(rig.conn.wants_bytes());
+}
+
+#[test]
+fn a_window_that_shrinks_is_kept_to() {
+    let mut rig = Rig::new(0, 5000);
+    rig.send(5000);
+    rig.hear(0, 700);
+    rig.pass(Rto::FIRST);
+    assert_eq!(rig.plan(), data(0, 700, true));
+    rig.send(700);
+    rig.hear(0, 0);
+    rig.pass(Rto::MOST);
+    assert_eq!(rig.plan(), Some(Step::Control(Control::Probe, Seq(0).before())));
+}
+
+#[test]
+fn the_end_is_told_once_and_again_if_it_is_lost() {
+    let mut rig = Rig::new(0, 5000);
+    rig.send(1000);
+    rig.conn.finish(rig.now);
+    assert_eq!(rig.send(0), (Seq(1000), 0));
+    assert_eq!((rig.plan(), rig.conn.next()), (None, Seq(1001)));
+    rig.hear(1000, 5000);
+    assert_eq!(rig.conn.needed(), Seq(1000));
+    rig.pass(Rto::FIRST);
+    assert_eq!(rig.plan(), Some(Step::Control(Control::Fin, Seq(1000))));
+    rig.send(0);
+    rig.hear(1001, 5000);
+    assert_eq!(
+        (rig.conn.needed(), rig.conn.fate(), rig.conn.deadline()),
+        (Seq(1000), None, None),
+        "half closed"
+    );
+    rig.view
+        .segment(&Segment { seq: 7, ack: 1001, payload: 3, fin: true, ..Segment::default() }, Seq(1001))
+        .expect("ok");
+    rig.view.received(Seq(11), 50);
+    rig.conn.heard(&rig.view.take(), rig.now);
+    assert_eq!(rig.conn.fate(), None, "the guest is told first");
+    assert_eq!(rig.plan(), Some(Step::Control(Control::Ack, Seq(1001))));
+    rig.send(0);
+    assert_eq!((rig.conn.fate(), rig.plan()), (Some(Fate::Finished), None));
+    assert_eq!(rig.conn.counts().acknowledged, 1000);
+}
+
+#[test]
+fn resets_are_sent_and_taken() {
+    let mut rig = Rig::new(0, 5000);
+    rig.conn.fail();
+    assert_eq!(rig.plan(), Some(Step::Control(Control::Reset, Seq(0))));
+    let mut rig = Rig::new(0, 5000);
+    rig.view.segment(&Segment { rst: true, ..Segment::default() }, Seq(0)).expect("resets are taken");
+    rig.conn.heard(&rig.view.take(), rig.now);
+    assert_eq!((rig.conn.fate(), rig.plan()), (Some(Fate::ResetByGuest), None));
+}
+
+#[test]
+fn the_view_keeps_the_newest() {
+    let mut view = View::new(Seq(100), 10, 2, Seq(7), 0);
+    let segment = |seq, ack, window| Segment { seq, ack, window, ..Segment::default() };
+    assert_eq!(view.segment(&segment(7, 301, 5), Seq(300)), Err(AckBeyond { ack: 301, sent: 300 }));
+    assert!(!view.take().heard);
+    for (seq, ack, window) in [(7, 200, 5), (7, 300, 6), (7, 250, 9), (6, 300, 1), (8, 200, 3)] {
+        view.segment(&segment(seq, ack, window), Seq(300)).expect("it was sent");
+    }
+    let news = view.take();
+    assert_eq!((news.ack, news.window, news.duplicates), (Seq(300), 24, 0));
+    view.received(Seq(9), 5);
+    view.received(Seq(8), 6);
+    let news = view.take();
+    assert_eq!(
+        (news.received, news.receive_window, news.answer, view.take().answer),
+        (Seq(9), 5, true, false)
+    );
+}
+
+/// A guest that takes what fits its buffer, in any order, and what it says of it.
+struct Guest {
+    got: Vec<Option<u8>>,
+    /// What its application has read.
+    read: usize,
+    buffer: usize,
+    base: u32,
+    fin: Option<usize>,
+}
+
+impl Guest {
+    fn next(&self) -> usize {
+        self.got.iter().position(Option::is_none).unwrap_or(self.got.len())
+    }
+
+    fn take(&mut self, seq: Seq, bytes: &[u8]) {
+        let at = seq.since(Seq(self.base)) as usize;
+        assert!(at + bytes.len() <= self.read + self.buffer, "beyond the window");
+        for (at, byte) in (at..).zip(bytes) {
+            self.got[at].get_or_insert(*byte);
+        }
+    }
+
+    fn say(&self) -> Segment {
+        let next = self.next();
+        let fin = usize::from(self.fin == Some(next));
+        let ack = self.base.wrapping_add((next + fin) as u32);
+        let window = (self.read + self.buffer - next) as u16;
+        Segment { seq: 7, ack, window, ..Segment::default() }
+    }
+}
+
+fn byte(at: usize) -> u8 {
+    (at.wrapping_mul(31) >> 3) as u8
+}
+
+/// Sends `total` bytes to a guest over a line that `chance` disturbs; the conn at the end.
+fn transfer(total: usize, base: u32, buffer: usize, frame: u32, mut chance: impl FnMut() -> u8) -> Conn {
+    let mut rig = Rig::new(base, buffer as u32);
+    let mut guest = Guest { got: vec![None; total], read: 0, buffer, base, fin: None };
+    let mut line: Vec<(Step, u32)> = Vec::new();
+    let mut said: Vec<Segment> = Vec::new();
+    for _ in 0..200_000 {
+        if rig.conn.counts().acknowledged == total as u64 && !rig.conn.in_flight() && guest.fin.is_some() {
+            return rig.conn;
+        }
+        while let Some(step) = rig.plan() {
+            let len = match step {
+                Step::Data { seq, most, .. } => {
+                    let left = total as u32 - seq.since(Seq(base));
+                    most.min(frame).min(left)
+                }
+                Step::Control(..) => 0,
+            };
+            if len == 0 && matches!(step, Step::Data { .. }) {
+                rig.conn.finish(rig.now);
+                continue;
+            }
+            rig.conn.sent(step, len, rig.now);
+            line.push((step, len));
+        }
+        if line.is_empty() && said.is_empty() {
+            guest.read = guest.next();
+            said.push(guest.say());
+            if let Some(deadline) = rig.conn.deadline() {
+                rig.now = deadline;
+                rig.conn.on_time(deadline);
+            }
+        }
+        if !line.is_empty() {
+            let late = if chance() < 20 { line.len() - 1 } else { 0 };
+            let (step, len) = line.remove(late);
+            if chance() >= 13 {
+                match step {
+                    Step::Data { seq, .. } => {
+                        let from = seq.since(Seq(base)) as usize;
+                        let bytes: Vec<u8> = (from..from + len as usize).map(byte).collect();
+                        guest.take(seq, &bytes);
+                    }
+                    Step::Control(Control::Fin, seq) => guest.fin = Some(seq.since(Seq(base)) as usize),
+                    Step::Control(..) => {}
+                }
+                if chance() < 128 {
+                    guest.read = guest.next();
+                }
+                said.push(guest.say());
+            }
+        }
+        if !said.is_empty() && chance() < 200 {
+            let late = if chance() < 40 { said.len() - 1 } else { 0 };
+            let segment = said.remove(late);
+            if chance() >= 13 {
+                rig.view.segment(&segment, rig.conn.next()).expect("it was sent");
+            }
+        }
+        if chance() < 200 {
+            rig.now += Duration::from_micros(50);
+            let news = rig.view.take();
+            rig.conn.heard(&news, rig.now);
+        }
+    }
+    panic!("stuck: {:?}, guest at {}", rig.conn, guest.next());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_byte_arrives_within_the_window(
+        seed: u64, base: u32, total in 0..60_000_usize, buffer in 1..20_000_usize, frame in 1..9000_u32,
+    ) {
+        let mut state = seed | 1;
+        let conn = transfer(total.min(buffer * 50), base, buffer, frame.max(buffer as u32 / 50), || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        });
+        prop_assert_eq!(conn.counts().sent, total.min(buffer * 50) as u64);
+        prop_assert_eq!(conn.fate(), None);
+    }
+}
+
+#[test]
+fn without_trouble_nothing_is_sent_twice() {
+    let conn = transfer(50_000, u32::MAX - 20_000, 8000, 3000, || 150);
+    assert_eq!((conn.counts().sent_again, conn.counts().losses, conn.counts().timeouts), (0, 0, 0));
+}

@@ -1,0 +1,153 @@
+//! What the guest says, gathered until the sending side looks.
+//!
+//! Segments may come faster than the sending side looks at them, and out of order. What they say merges: the latest
+//! acknowledgement, the window of the newest segment (RFC 9293, 3.10.7.4), a count of duplicates, the end. So the memory
+//! needed does not depend on how many there were.
+
+use super::Seq;
+
+/// What a segment of the guest's says, beside its payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Segment {
+    /// Its sequence number.
+    pub seq: u32,
+    /// Its acknowledgement number.
+    pub ack: u32,
+    /// Its window, as it stands in the header: not scaled.
+    pub window: u16,
+    /// Bytes of payload.
+    pub payload: u32,
+    /// Whether FIN is set.
+    pub fin: bool,
+    /// Whether RST is set.
+    pub rst: bool,
+}
+
+/// The guest acknowledges what it was never sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the guest acknowledges byte {ack:#x}, but nothing beyond {sent:#x} was sent: drop the segment")]
+pub struct AckBeyond {
+    /// What it acknowledges.
+    pub ack: u32,
+    /// The number after the last that was sent.
+    pub sent: u32,
+}
+
+/// What the guest has said so far.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    news: News,
+    scale: u8,
+    /// Sequence and acknowledgement number of the segment that the window is from.
+    newest: (Seq, Seq),
+}
+
+/// What a [`View`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The guest has everything before this.
+    pub ack: Seq,
+    /// How many bytes from there on it takes.
+    pub window: u32,
+    /// Duplicates of that acknowledgement since the last look.
+    pub duplicates: u32,
+    /// The number after the guest's FIN, if there was one.
+    pub fin: Option<Seq>,
+    /// The guest reset the connection.
+    pub reset: bool,
+    /// Anything was heard since the last look.
+    pub heard: bool,
+    /// The next byte expected from the guest: everything before it was received.
+    pub received: Seq,
+    /// How many bytes from there on the guest may send.
+    pub receive_window: u32,
+    /// That is to be told to the guest.
+    pub answer: bool,
+    /// Nobody is interested in the connection any more.
+    pub abandoned: bool,
+}
+
+impl View {
+    /// The guest has everything before `ack`, takes `window` bytes more, scales its windows by `scale`, and may send
+    /// `receive_window` bytes from `received` on.
+    #[must_use]
+    pub const fn new(ack: Seq, window: u32, scale: u8, received: Seq, receive_window: u32) -> Self {
+        let news = News {
+            ack,
+            window,
+            duplicates: 0,
+            fin: None,
+            reset: false,
+            heard: false,
+            received,
+            receive_window,
+            answer: false,
+            abandoned: false,
+        };
+        Self { news, scale, newest: (received, ack) }
+    }
+
+    /// Takes note of a segment; everything before `sent` was sent to the guest.
+    ///
+    /// # Errors
+    /// When it acknowledges what comes after that. Nothing of it is taken over then, unless it is a reset.
+    pub fn segment(&mut self, segment: &Segment, sent: Seq) -> Result<(), AckBeyond> {
+        if segment.rst {
+            self.news.reset = true;
+            return Ok(());
+        }
+        let (seq, ack) = (Seq(segment.seq), Seq(segment.ack));
+        if ack.is_after(sent) {
+            return Err(AckBeyond { ack: ack.0, sent: sent.0 });
+        }
+        self.news.heard = true;
+        if segment.fin {
+            self.news.fin = Some(seq + segment.payload + 1);
+        }
+        if !self.news.ack.is_after(ack) {
+            self.acknowledged(seq, ack, segment, sent);
+        }
+        Ok(())
+    }
+
+    fn acknowledged(&mut self, seq: Seq, ack: Seq, segment: &Segment, sent: Seq) {
+        let window = u32::from(segment.window) << self.scale.min(14);
+        let silent = segment.payload == 0 && !segment.fin && window == self.news.window;
+        if ack != self.news.ack {
+            self.news.ack = ack;
+            self.news.duplicates = 0;
+        } else if silent && sent != ack {
+            self.news.duplicates = self.news.duplicates.saturating_add(1);
+        }
+        let (newest, newest_ack) = self.newest;
+        if seq.is_after(newest) || (seq == newest && !newest_ack.is_after(ack)) {
+            self.newest = (seq, ack);
+            self.news.window = window;
+        }
+    }
+
+    /// Everything before `next` was received from the guest, which may send `window` bytes more: it is to be told.
+    ///
+    /// An earlier `next` than before repeats what was said last.
+    pub fn received(&mut self, next: Seq, window: u32) {
+        self.news.answer = true;
+        if !self.news.received.is_after(next) {
+            self.news.received = next;
+            self.news.receive_window = window;
+        }
+    }
+
+    /// Nobody is interested any more.
+    pub fn abandon(&mut self) {
+        self.news.abandoned = true;
+    }
+
+    /// What it came to since the last look.
+    pub fn take(&mut self) -> News {
+        let news = self.news;
+        self.news.duplicates = 0;
+        self.news.heard = false;
+        self.news.answer = false;
+        news
+    }
+}

@@ -1,0 +1,107 @@
+//! What a datapath says of a connection that it hands over, and why that may be refused.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+
+use crate::machine::{Seq, View};
+use crate::packet::Template;
+
+/// One end of a connection, as the guest's frames show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its Ethernet address.
+    pub mac: [u8; 6],
+    /// Its IP address and port.
+    pub addr: SocketAddr,
+}
+
+/// An established connection, to be handed over.
+///
+/// All that was sent to the guest before must be acknowledged. The handshake with the guest must not have agreed on
+/// timestamps or selective acknowledgements, as headers are made without options.
+#[derive(Debug)]
+pub struct Promotion {
+    /// The host's socket. From here on nobody else reads from it; the datapath writes the guest's data into a
+    /// [clone](TcpStream::try_clone).
+    pub stream: TcpStream,
+    /// The end that the guest talks to.
+    pub remote: Endpoint,
+    /// The guest's end, in the same address family.
+    pub guest: Endpoint,
+    /// Sequence number of the next byte to the guest.
+    pub next: u32,
+    /// How many bytes from there on the guest takes (its window, scaled).
+    pub window: u32,
+    /// By how many bits the guest's windows are shifted, 0 to 14 (RFC 7323): 0 if it has not agreed to that.
+    pub scale: u8,
+    /// Payload bytes of the largest segment that the guest takes, at least [`LEAST_MSS`](Self::LEAST_MSS).
+    pub mss: u16,
+    /// Sequence number of the next byte expected from the guest.
+    pub expected: u32,
+    /// How many bytes from there on the guest may send.
+    pub receive_window: u32,
+    /// By how many bits the windows told to the guest are shifted, 0 to 14.
+    pub receive_scale: u8,
+}
+
+impl Promotion {
+    /// The smallest MSS: below that a connection is nearly all headers.
+    pub const LEAST_MSS: u16 = 48;
+    const MOST_SCALE: u8 = 14;
+
+    /// The headers of its frames, if it makes sense.
+    pub(crate) fn template(&self) -> Result<Template, Refusal> {
+        let ends = ((self.remote.mac, self.remote.addr), (self.guest.mac, self.guest.addr));
+        let template = Template::new(ends.0, ends.1).ok_or(Refusal::Families)?;
+        let scale = self.scale.max(self.receive_scale);
+        if self.mss < Self::LEAST_MSS {
+            return Err(Refusal::Mss(self.mss));
+        }
+        if scale > Self::MOST_SCALE {
+            return Err(Refusal::Scale(scale));
+        }
+        self.stream.peer_addr().map_err(Refusal::NotConnected)?;
+        Ok(template)
+    }
+
+    pub(crate) fn view(&self) -> View {
+        View::new(Seq(self.next), self.window, self.scale, Seq(self.expected), self.receive_window)
+    }
+}
+
+/// A connection that was not taken over; it is given back, stream and all.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection was not taken over: {reason}")]
+pub struct Refused {
+    /// Why.
+    #[source]
+    pub reason: Refusal,
+    /// What was handed over.
+    pub promotion: Box<Promotion>,
+}
+
+/// Why a connection is not taken over.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Its ends are of different address families.
+    #[error("one end is IPv4 and the other IPv6: translate the addresses first")]
+    Families,
+    /// The MSS is too small.
+    #[error("an MSS of {0} is below {least}: keep the connection out of the fast path", least = Promotion::LEAST_MSS)]
+    Mss(u16),
+    /// A window is shifted by more than RFC 7323 allows.
+    #[error("a window shifted by {0} bits: RFC 7323 allows 14, take a larger shift as that")]
+    Scale(u8),
+    /// The socket has no peer.
+    #[error("the socket is not connected: {0}")]
+    NotConnected(#[source] io::Error),
+    /// There are as many connections as the source was made for.
+    #[error(
+        "all {0} places for connections are taken: take the ends of ended ones, or make the source for more"
+    )]
+    Full(usize),
+    /// The source was dropped.
+    #[error("the source is gone")]
+    Gone,
+}

@@ -1,0 +1,283 @@
+//! The source, as a VMM holds it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+use std::time::Instant;
+
+use netrx::{FrameSource, Received, RxSpace, SourceError};
+use slab::Slab;
+
+use crate::flow::{Flow, Served};
+use crate::handle::{Alive, End, Ended, Promoter};
+use crate::hub::{Arrival, Hub, Lists};
+use crate::sys::{Event, Readiness};
+use crate::timers::Timers;
+
+/// Bytes that a connection sends before the next has its turn.
+const TURN: usize = 64 << 10;
+/// Bytes after which the guest is shown what there is, at most one read more.
+const BATCH: usize = 512 << 10;
+
+/// A [`FrameSource`] of the frames of promoted connections.
+///
+/// * **Order**: within a connection by sequence number, but for what is sent again. Connections take turns, by bytes.
+/// * **Blocking**: only [`wait`](FrameSource::wait) blocks, and does not poll: until a stream has bytes that can be sent, a
+///   handle leaves word, or a connection's [time](Self::due) is over, which is only while it waits for an answer.
+/// * **Errors**: those of a connection end the connection. The source fails only when it cannot wait.
+/// * **Threads**: as any source; handles are used from all others meanwhile.
+///
+/// Its descriptor is ready for reading when there is something to do ([`AsFd`]), for those who wait for several sources;
+/// they call [`recv`](FrameSource::recv) when [`due`](Self::due), too.
+#[derive(Debug)]
+pub struct TcpSource {
+    hub: Arc<Hub>,
+    promoters: Weak<Alive>,
+    ended: Sender<Ended>,
+    readiness: Readiness,
+    flows: Slab<Flow>,
+    /// Flows that may have something to send, in the order of their turns.
+    turns: VecDeque<u32>,
+    timers: Timers,
+    /// Empty lists, kept for their memory.
+    lists: Lists,
+    /// Where bytes are summed for guests that take no partial checksums.
+    scratch: Vec<u8>,
+    /// The news there are were collected just now.
+    collected: bool,
+}
+
+impl TcpSource {
+    /// A source with places for so many connections, what hands connections to it, and where their ends are told.
+    ///
+    /// A connection keeps its place until its [`Ended`] was taken and dropped, or the receiver was.
+    ///
+    /// # Errors
+    /// When the system has no descriptors to spare: it takes two on Linux, three elsewhere, and one for each connection.
+    pub fn new(places: usize) -> io::Result<(Self, Promoter, Receiver<Ended>)> {
+        let readiness = Readiness::new()?;
+        let hub = Arc::new(Hub::new(places, readiness.waker()));
+        let promoter = Promoter::new(Arc::clone(&hub));
+        let (ended, ends) = channel();
+        let source = Self {
+            hub,
+            promoters: Arc::downgrade(promoter.alive()),
+            ended,
+            readiness,
+            flows: Slab::new(),
+            turns: VecDeque::new(),
+            timers: Timers::default(),
+            lists: Lists::default(),
+            scratch: Vec::new(),
+            collected: false,
+        };
+        Ok((source, promoter, ends))
+    }
+
+    /// When something will be overdue, if anything is waited for.
+    pub fn due(&mut self) -> Option<Instant> {
+        self.timers.next(&mut self.flows)
+    }
+
+    /// How many connections have not ended.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Takes over all there is to know: word from handles, news of streams, the time.
+    fn look(&mut self, now: Instant) -> Result<(), SourceError> {
+        let mut lists = std::mem::take(&mut self.lists);
+        self.hub.look(&mut lists);
+        lists.arrivals.drain(..).for_each(|arrival| self.adopt(arrival));
+        for link in lists.changed.drain(..) {
+            let slot = link.slot();
+            if let Some(flow) = self.flows.get_mut(slot as usize).filter(|flow| flow.link.id == link.id) {
+                flow.heard(&link.news(), now);
+                self.settle(slot);
+            }
+        }
+        self.lists = lists;
+        while let Some(slot) = self.timers.pop(&mut self.flows, now) {
+            if let Some(flow) = self.flows.get_mut(slot as usize) {
+                flow.conn.on_time(now);
+            }
+            self.settle(slot);
+        }
+        self.collect(now)
+    }
+
+    fn adopt(&mut self, arrival: Arrival) {
+        let entry = self.flows.vacant_entry();
+        let slot = entry.key() as u32;
+        arrival.link.set_slot(slot);
+        let flow = entry.insert(Flow::new(arrival));
+        let watched = flow.stream.as_ref().map(|stream| self.readiness.watch(stream.as_fd(), slot));
+        if let Some(Err(error)) = watched {
+            flow.fail(End::Failed(error));
+        }
+        self.settle(slot);
+    }
+
+    /// Collects news of streams, unless that was just done, or all have their turn anyway.
+    fn collect(&mut self, now: Instant) -> Result<(), SourceError> {
+        if std::mem::take(&mut self.collected) || self.turns.len() == self.flows.len() {
+            return Ok(());
+        }
+        let Self { flows, turns, readiness, .. } = self;
+        readiness
+            .collect(|event| news(flows, turns, readiness, event, now))
+            .map_err(failed("collect news of streams"))
+    }
+
+    /// Has a flow wait for whatever it needs now: its turn, its time, bytes, or nothing any more.
+    fn settle(&mut self, slot: u32) {
+        let Some(flow) = self.flows.get_mut(slot as usize) else { return };
+        if flow.conn.fate().is_some() {
+            self.close(slot);
+        } else if let Some(stream) = flow.stream.as_mut()
+            && stream.hushed
+            && flow.conn.wants_bytes()
+        {
+            stream.hushed = false;
+            if let Err(error) = self.readiness.listen(stream.as_fd(), slot) {
+                flow.fail(End::Failed(error));
+                self.close(slot);
+            }
+        }
+        let Some(flow) = self.flows.get_mut(slot as usize) else { return };
+        enqueue(&mut self.turns, flow, slot);
+        self.timers.follow(&mut self.flows, slot);
+    }
+
+    /// Closes the stream of a flow that has ended, and reports it once the guest knows.
+    fn close(&mut self, slot: u32) {
+        let Some(flow) = self.flows.get_mut(slot as usize) else { return };
+        if let Some(stream) = flow.stream.take() {
+            // It fails only for a descriptor that was never watched.
+            let _ = self.readiness.forget(stream.as_fd());
+        }
+        flow.link.end();
+        let Some(fate) = flow.conn.fate().filter(|_| flow.conn.plan().is_none()) else { return };
+        if flow.queued {
+            self.turns.retain(|other| *other != slot);
+        }
+        let flow = self.flows.remove(slot as usize);
+        // Nobody needs to listen.
+        let _ = self.ended.send(flow.into_end(fate));
+    }
+
+    /// Lets flows send in turn, until the guest has no room, the batch is large enough, or there is nothing to send.
+    fn send(&mut self, space: &mut RxSpace<'_>, now: Instant) -> Received {
+        let mut batch = 0;
+        while batch < BATCH {
+            let Some(slot) = self.turns.front().copied() else { return Received::Empty };
+            let Some(flow) = self.flows.get_mut(slot as usize) else {
+                self.turns.pop_front();
+                continue;
+            };
+            match flow.serve(space, &mut self.scratch, now) {
+                Served::NoRoom => return Received::More,
+                Served::Nothing => {
+                    (flow.queued, flow.spent) = (false, 0);
+                    self.turns.pop_front();
+                    self.settle(slot);
+                }
+                Served::Sent(bytes) => {
+                    batch += bytes;
+                    flow.spent += bytes;
+                    if flow.spent >= TURN {
+                        flow.spent -= TURN;
+                        self.turns.rotate_left(1);
+                    }
+                    if flow.conn.fate().is_some() {
+                        self.close(slot);
+                    }
+                }
+            }
+        }
+        Received::More
+    }
+}
+
+impl AsFd for TcpSource {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.readiness.as_fd()
+    }
+}
+
+impl FrameSource for TcpSource {
+    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        let now = Instant::now();
+        self.look(now)?;
+        let sent = self.send(space, now);
+        if sent != Received::Empty {
+            return Ok(sent);
+        }
+        let promoted = self.promoters.strong_count() > 0;
+        Ok(match self.hub.may_sleep() {
+            false => Received::More,
+            true if !promoted && self.flows.is_empty() => Received::Closed,
+            true => Received::Empty,
+        })
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
+        if !self.hub.may_sleep() {
+            return Ok(());
+        }
+        let until = [until, self.due()].into_iter().flatten().min();
+        let Self { flows, turns, readiness, .. } = self;
+        readiness
+            .wait(until, |event| news(flows, turns, readiness, event, Instant::now()))
+            .map_err(failed("wait for streams"))?;
+        self.collected = true;
+        Ok(())
+    }
+
+    fn waker(&self) -> Waker {
+        self.readiness.waker()
+    }
+}
+
+impl Drop for TcpSource {
+    fn drop(&mut self) {
+        self.hub.close();
+        self.flows.iter().for_each(|(_, flow)| flow.link.end());
+    }
+}
+
+/// A stream has bytes or has ended. If nothing can be done for it now, it is left alone until something can: one that is
+/// stalled does not wake us twice.
+fn news(
+    flows: &mut Slab<Flow>,
+    turns: &mut VecDeque<u32>,
+    readiness: &Readiness,
+    event: Event,
+    now: Instant,
+) {
+    let Some(flow) = flows.get_mut(event.name as usize) else { return };
+    flow.conn.set_readable(true, now);
+    enqueue(turns, flow, event.name);
+    let Some(stream) = flow.stream.as_mut() else { return };
+    stream.hung_up |= event.hung_up;
+    if !flow.queued && !stream.hushed {
+        stream.hushed = readiness.hush(stream.as_fd(), event.name).is_ok();
+    }
+}
+
+/// Gives a flow its turn if it has something to send.
+fn enqueue(turns: &mut VecDeque<u32>, flow: &mut Flow, slot: u32) {
+    if !flow.queued && flow.conn.plan().is_some() {
+        flow.queued = true;
+        turns.push_back(slot);
+    }
+}
+
+/// For `map_err`.
+fn failed(doing: &'static str) -> impl FnOnce(io::Error) -> SourceError {
+    move |cause| SourceError::Io { doing, cause }
+}

@@ -1,0 +1,110 @@
+//! Reading a stream without taking its bytes, and taking them without reading.
+
+#![allow(unsafe_code, reason = "system calls on guest memory")]
+
+use std::io;
+use std::mem::{MaybeUninit, size_of};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use libc::{c_int, c_void};
+use netrx::space::Lent;
+
+/// Pieces of memory that one call fills, at most: what every system allows.
+const PIECES: usize = 1024;
+
+/// How the bytes of one read are laid into lent buffers: a run of so many into each frame, behind its headers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    /// Bytes left free in front of each frame's run.
+    pub(crate) headers: usize,
+    /// Bytes of a run.
+    pub(crate) run: usize,
+    /// Bytes of all runs.
+    pub(crate) most: usize,
+}
+
+impl Layout {
+    /// How many bytes go into frame `index`, if enough are there.
+    pub(crate) fn run_of(&self, lent: &Lent<'_, '_>, index: usize) -> usize {
+        self.run.min(lent.room(index).saturating_sub(self.headers))
+    }
+}
+
+/// Copies what is queued into the lent frames; returns how many bytes could have been copied, and how many were.
+///
+/// The bytes stay queued. No bytes where some could have been mean that the stream has ended.
+pub(crate) fn into_guest(
+    stream: BorrowedFd<'_>,
+    lent: &Lent<'_, '_>,
+    layout: Layout,
+) -> (usize, io::Result<usize>) {
+    let mut pieces = [const { MaybeUninit::<libc::iovec>::uninit() }; PIECES];
+    let (mut count, mut left) = (0, layout.most);
+    for index in 0..lent.frames() {
+        let (mut skip, mut here) = (layout.headers, layout.run_of(lent, index).min(left));
+        for buffer in lent.buffers(index) {
+            let start = skip.min(buffer.len());
+            let len = here.min(buffer.len() - start);
+            skip -= start;
+            let Some(piece) = pieces.get_mut(count).filter(|_| len > 0) else { continue };
+            // SAFETY: `start` is at most the buffer's length.
+            let base = unsafe { buffer.as_ptr().add(start) };
+            piece.write(libc::iovec { iov_base: base.cast(), iov_len: len });
+            (count, here, left) = (count + 1, here - len, left - len);
+        }
+    }
+    // SAFETY: all fields are numbers or pointers, which may be zero.
+    let mut header: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    header.msg_iov = pieces.as_mut_ptr().cast();
+    header.msg_iovlen = count as _;
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: the first `count` pieces are written; they lie in buffers of `lent`, which vouches for the guest memory that
+    // they name for as long as it lives.
+    let read = unsafe { libc::recvmsg(stream.as_raw_fd(), &raw mut header, flags) };
+    (layout.most - left, usize::try_from(read).map_err(|_| io::Error::last_os_error()))
+}
+
+/// Copies what is queued into `bytes`; it stays queued.
+pub(crate) fn into_bytes(stream: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<usize> {
+    receive(stream, bytes.as_mut_ptr().cast(), bytes.len(), libc::MSG_PEEK)
+}
+
+/// Takes `len` queued bytes off the stream; returns how many it took.
+#[cfg(peek_offset)]
+pub(crate) fn discard(stream: BorrowedFd<'_>, len: usize) -> io::Result<usize> {
+    // With `MSG_TRUNC` a stream's bytes are dropped, not copied.
+    receive(stream, std::ptr::null_mut(), len, libc::MSG_TRUNC)
+}
+
+/// The same where they have to be copied somewhere.
+#[cfg(not(peek_offset))]
+pub(crate) fn discard(stream: BorrowedFd<'_>, len: usize) -> io::Result<usize> {
+    let mut scratch = [0_u8; 16 << 10];
+    receive(stream, scratch.as_mut_ptr().cast(), len.min(scratch.len()), 0)
+}
+
+/// Receives into `len` bytes at `to`, which must be writable unless `flags` say that nothing is written.
+fn receive(stream: BorrowedFd<'_>, to: *mut c_void, len: usize, flags: c_int) -> io::Result<usize> {
+    // SAFETY: the callers in this file borrow the bytes, or have nothing written.
+    let read = unsafe { libc::recv(stream.as_raw_fd(), to, len, flags | libc::MSG_DONTWAIT) };
+    usize::try_from(read).map_err(|_| io::Error::last_os_error())
+}
+
+/// Has the next look begin `offset` bytes behind the first that is queued. Looking moves that on, discarding moves it back.
+///
+/// # Errors
+/// `Unsupported`, `ENOPROTOOPT` or `EOPNOTSUPP` where there is no such thing: a look always begins at the first byte then.
+#[cfg(peek_offset)]
+pub(crate) fn seek(stream: BorrowedFd<'_>, offset: u32) -> io::Result<()> {
+    let offset = c_int::try_from(offset).unwrap_or(c_int::MAX);
+    // SAFETY: the value is borrowed, and the length is its own.
+    super::done(unsafe {
+        let (value, len) = ((&raw const offset).cast(), size_of::<c_int>() as libc::socklen_t);
+        libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEEK_OFF, value, len)
+    })
+}
+
+#[cfg(not(peek_offset))]
+pub(crate) fn seek(_stream: BorrowedFd<'_>, _offset: u32) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
