@@ -12,7 +12,7 @@ use crate::handle::{ConnectionId, End, Ended};
 use crate::hub::{Arrival, Link, Place};
 use crate::machine::{Conn, Control, Fate, News, Seq, Start, Step};
 use crate::packet::{Fields, LONGEST, Template, flag};
-use crate::stream::Stream;
+use crate::stream::{Look, Stream};
 use crate::sys::peek::{self, Layout};
 
 /// Bytes read by one call, at most: what one frame may hold.
@@ -52,10 +52,10 @@ pub(crate) enum Served {
 }
 
 impl Flow {
-    pub(crate) fn new(arrival: Arrival) -> Self {
+    pub(crate) fn new(arrival: Arrival, look: Look) -> Self {
         let Arrival { link, promotion, template, place } = arrival;
         let next = Seq(promotion.next);
-        let stream = Stream::new(promotion.stream, next);
+        let stream = Stream::new(promotion.stream, next, look);
         let mss = usize::from(promotion.mss).min(template.most_payload());
         let conn = Conn::new(Start {
             next,
@@ -159,7 +159,10 @@ impl Flow {
             self.fail(End::Failed(error));
             return Served::Sent(0);
         }
-        let most = (most as usize).min(LARGEST / self.mss * self.mss);
+        // One frame is sent again at a time: more of them may have arrived.
+        let again = matches!(step, Step::Data { again: true, .. });
+        let read = if again { self.longest_run(space.features()) } else { LARGEST / self.mss * self.mss };
+        let most = (most as usize).min(read);
         let read = if space.features().has(Features::GUEST_CSUM) {
             self.read_in_place(space, seq, most)
         } else {

@@ -14,6 +14,7 @@ use slab::Slab;
 use crate::flow::{Flow, Served};
 use crate::handle::{Alive, End, Ended, Promoter};
 use crate::hub::{Arrival, Hub, Lists};
+use crate::stream::Look;
 use crate::sys::{Event, Readiness};
 use crate::timers::Timers;
 
@@ -37,6 +38,7 @@ pub struct TcpSource {
     hub: Arc<Hub>,
     promoters: Weak<Alive>,
     ended: Sender<Ended>,
+    look: Look,
     readiness: Readiness,
     flows: Slab<Flow>,
     /// Flows that may have something to send, in the order of their turns.
@@ -58,6 +60,10 @@ impl TcpSource {
     /// # Errors
     /// When the system has no descriptors to spare: it takes two on Linux, three elsewhere, and one for each connection.
     pub fn new(places: usize) -> io::Result<(Self, Promoter, Receiver<Ended>)> {
+        Self::with(places, Look::Anywhere)
+    }
+
+    fn with(places: usize, look: Look) -> io::Result<(Self, Promoter, Receiver<Ended>)> {
         let readiness = Readiness::new()?;
         let hub = Arc::new(Hub::new(places, readiness.waker()));
         let promoter = Promoter::new(Arc::clone(&hub));
@@ -66,6 +72,7 @@ impl TcpSource {
             hub,
             promoters: Arc::downgrade(promoter.alive()),
             ended,
+            look,
             readiness,
             flows: Slab::new(),
             turns: VecDeque::new(),
@@ -114,7 +121,7 @@ impl TcpSource {
         let entry = self.flows.vacant_entry();
         let slot = entry.key() as u32;
         arrival.link.set_slot(slot);
-        let flow = entry.insert(Flow::new(arrival));
+        let flow = entry.insert(Flow::new(arrival, self.look));
         let watched = flow.stream.as_ref().map(|stream| self.readiness.watch(stream.as_fd(), slot));
         if let Some(Err(error)) = watched {
             flow.fail(End::Failed(error));
@@ -281,3 +288,6 @@ fn enqueue(turns: &mut VecDeque<u32>, flow: &mut Flow, slot: u32) {
 fn failed(doing: &'static str) -> impl FnOnce(io::Error) -> SourceError {
     move |cause| SourceError::Io { doing, cause }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,16 @@ use crate::sys::peek;
 /// call for each acknowledgement would be one too many.
 const DISCARD: u32 = 64 << 10;
 
+/// Where a look may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Anywhere, if the system can do that.
+    Anywhere,
+    /// At the first byte that is queued, as every system can.
+    #[cfg(test)]
+    AtTheFirst,
+}
+
 /// A socket from which bytes are only taken once they are acknowledged.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -34,9 +44,9 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// The socket's first byte has the number `base`.
-    pub(crate) fn new(socket: TcpStream, base: Seq) -> Self {
+    pub(crate) fn new(socket: TcpStream, base: Seq, look: Look) -> Self {
         // Whatever the reason why it cannot: looking from the first byte always works.
-        let offsets = peek::seek(socket.as_fd(), 0).is_ok();
+        let offsets = look == Look::Anywhere && peek::seek(socket.as_fd(), 0).is_ok();
         Self { socket, base, at: base, offsets, hung_up: false, hushed: false }
     }
 

@@ -76,12 +76,15 @@ pub(crate) fn discard(stream: BorrowedFd<'_>, len: usize) -> io::Result<usize> {
     receive(stream, std::ptr::null_mut(), len, libc::MSG_TRUNC)
 }
 
-/// The same where they have to be copied somewhere.
-#[cfg(not(peek_offset))]
-pub(crate) fn discard(stream: BorrowedFd<'_>, len: usize) -> io::Result<usize> {
+/// The same where they have to be copied somewhere; perhaps fewer.
+#[cfg(any(not(peek_offset), test))]
+pub(crate) fn read_away(stream: BorrowedFd<'_>, len: usize) -> io::Result<usize> {
     let mut scratch = [0_u8; 16 << 10];
     receive(stream, scratch.as_mut_ptr().cast(), len.min(scratch.len()), 0)
 }
+
+#[cfg(not(peek_offset))]
+pub(crate) use read_away as discard;
 
 /// Receives into `len` bytes at `to`, which must be writable unless `flags` say that nothing is written.
 fn receive(stream: BorrowedFd<'_>, to: *mut c_void, len: usize, flags: c_int) -> io::Result<usize> {

@@ -1,0 +1,136 @@
+//! What costs nothing: idle and stalled connections, and those that have ended.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
+
+mod bare;
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use netrx::{Features, FrameSource, Progress};
+use netrx_mock::Shape;
+use netrx_tcp::{End, Segment};
+
+use bare::{Bare, FIRST, QUIET, ack};
+
+/// Turns and waits for so long; how many waits ended, and how many frames came.
+fn watch(bare: &mut Bare, time: Duration) -> (usize, usize) {
+    let (until, mut wakes, mut frames) = (Instant::now() + time, 0, 0);
+    while Instant::now() < until {
+        let (progress, came) = bare.turn();
+        frames += came.len();
+        if progress == Progress::Idle {
+            bare.source.wait(Some(until)).expect("it waits");
+            wakes += 1;
+        }
+    }
+    (wakes, frames)
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/dev/fd").expect("the system lists them").count()
+}
+
+#[test]
+fn idle_connections_wake_nobody() {
+    let mut bare = Bare::new(100);
+    let connections: Vec<_> = (0..100).map(|_| bare.connect(1000)).collect();
+    bare.pass();
+    watch(&mut bare, QUIET);
+    assert_eq!(watch(&mut bare, QUIET), (1, 0), "only the time ends the wait");
+    assert_eq!(bare.source.due(), None);
+    drop(connections);
+}
+
+#[test]
+fn a_stalled_connection_wakes_once_however_much_comes() {
+    // In flight and unacknowledged, or shut out: neither is to be woken for what comes.
+    for window in [1000, 0] {
+        let mut bare = Bare::new(4);
+        let (connection, mut far) = bare.connect(window);
+        far.write_all(&[1; 1000]).expect("it is open");
+        bare.pass();
+        if window > 0 {
+            bare.frames(|frames| !frames.is_empty());
+        }
+        let writer = std::thread::spawn(move || {
+            for _ in 0..100 {
+                far.write_all(&[2; 100]).expect("the system has room");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            far
+        });
+        // Less than the first timeout, which is a second.
+        let (wakes, frames) = watch(&mut bare, Duration::from_millis(500));
+        assert!(wakes <= 3 && frames == 0, "{wakes} wakes, {frames} frames");
+        let far = writer.join().expect("the writer is well");
+        // And it goes on where it stopped, once there is a window.
+        connection.segment(&ack(FIRST + window, 20_000)).expect("it is alive");
+        let bytes =
+            |frames: &[Vec<u8>]| frames.iter().map(|frame| frame.len() - bare::HEADERS).sum::<usize>();
+        bare.frames(|frames| bytes(frames) == 11_000 - window as usize);
+        drop((connection, far));
+    }
+}
+
+#[test]
+fn a_stalled_connection_does_not_hold_up_others() {
+    let mut bare = Bare::new(4);
+    let (_stalled, mut far) = bare.connect(0);
+    far.write_all(&[1; 100_000]).expect("the system has room");
+    let (running, mut far) = bare.connect(60_000);
+    far.write_all(&[2; 50_000]).expect("the system has room");
+    let frames = bare.frames(|frames| frames.len() >= 50_000_usize.div_ceil(1460));
+    assert!(frames.iter().all(|frame| frame[bare::HEADERS] == 2));
+    assert_eq!(running.next(), FIRST + 50_000);
+}
+
+#[test]
+fn connections_share_by_bytes() {
+    let features = Features::VERSION_1 | Features::GUEST_CSUM | Features::GUEST_TSO4 | Features::MRG_RXBUF;
+    let mut bare = Bare::with(4, features, Shape::single(60_000));
+    let flows: Vec<_> = (0..4).map(|_| bare.connect(1 << 20)).collect();
+    for (number, (_, far)) in flows.iter().enumerate() {
+        let mut far = far.try_clone().expect("a clone");
+        std::thread::spawn(move || far.write_all(&vec![number as u8; 1 << 20]));
+    }
+    std::thread::sleep(QUIET);
+    let mut bytes = [0_usize; 4];
+    // Nothing is acknowledged, so this is no more than what the system buffers.
+    while bytes.iter().sum::<usize>() < 240 << 10 {
+        for frame in bare.turn().1 {
+            bytes[usize::from(frame[bare::HEADERS])] += frame.len();
+        }
+        let (least, most) = (bytes.iter().min(), bytes.iter().max());
+        let apart = most.zip(least).map(|(most, least)| most - least);
+        assert!(apart.is_some_and(|apart| apart <= 2 * (64 << 10)), "{bytes:?}");
+    }
+}
+
+#[test]
+fn descriptors_are_closed_at_once() {
+    let mut bare = Bare::new(4);
+    bare.pass();
+    let before = descriptors();
+    for round in 0..200 {
+        let (connection, far) = bare.connect(1000);
+        bare.pass();
+        assert_eq!(descriptors(), before + 2, "ours and the far end's");
+        match round % 3 {
+            0 => connection.segment(&Segment { rst: true, ..ack(FIRST, 0) }).expect("it is alive"),
+            1 => drop(connection),
+            // The guest has no room for the reset: the descriptor is closed all the same.
+            _ => {
+                drop(connection);
+                let poll = bare.engine.poll(&mut bare.source, Instant::now());
+                assert!(poll.is_ok());
+                assert_eq!(descriptors(), before + 1, "round {round}");
+            }
+        }
+        let ended = bare.end();
+        assert!(matches!(ended.end, End::ResetByGuest | End::Abandoned));
+        assert_eq!(descriptors(), before + 1, "round {round}");
+        drop(far);
+    }
+}

@@ -1,0 +1,94 @@
+//! What is asked of every source, as far as a source of TCP frames can be asked: its frames are its own making, so the
+//! suite of the mock, which sends frames of its own, does not fit.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
+
+mod bare;
+
+use std::io::Write;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Instant;
+
+use netrx::{FrameSource, Progress};
+use netrx_tcp::TcpSource;
+
+use bare::{Bare, FIRST, HEADERS, QUIET, STUCK, ack, pair, promotion};
+
+/// Waits on a thread of its own; the source comes back when the wait is over.
+fn waiting(mut source: TcpSource) -> Receiver<TcpSource> {
+    let (done, answer) = channel();
+    thread::spawn(move || {
+        source.wait(None).expect("it waits");
+        drop(done.send(source));
+    });
+    assert!(answer.recv_timeout(QUIET).is_err(), "nothing ends the wait but its reason");
+    answer
+}
+
+#[test]
+fn empty_is_idle() {
+    let mut bare = Bare::new(4);
+    for _ in 0..3 {
+        assert_eq!(bare.turn().0, Progress::Idle);
+    }
+}
+
+#[test]
+fn a_wake_before_a_wait_is_remembered() {
+    let mut bare = Bare::new(4);
+    bare.source.waker().wake();
+    let begin = Instant::now();
+    bare.source.wait(Some(begin + STUCK)).expect("it waits");
+    assert!(begin.elapsed() < STUCK);
+}
+
+#[test]
+fn a_wake_a_connection_bytes_and_word_each_end_a_wait() {
+    let Bare { source, promoter, ends, mut engine, mut driver } = Bare::new(4);
+    driver.post(usize::MAX);
+    let waker = source.waker();
+    let answer = waiting(source);
+    waker.wake();
+    let answer = waiting(answer.recv_timeout(STUCK).expect("a wake ends it"));
+    let (near, mut far) = pair();
+    let connection = promoter.promote(promotion(near, 10)).expect("it is taken over");
+    let mut source = answer.recv_timeout(STUCK).expect("a connection ends it");
+    assert!(matches!(engine.poll(&mut source, Instant::now()), Ok(Progress::Idle)));
+    let answer = waiting(source);
+    far.write_all(&[0; 20]).expect("it is open");
+    let mut source = answer.recv_timeout(STUCK).expect("bytes end it");
+    assert!(matches!(engine.poll(&mut source, Instant::now()), Ok(Progress::Idle)));
+    assert_eq!(driver.drain_frames().expect("it is well")[0].len(), HEADERS + 10);
+    let answer = waiting(source);
+    connection.segment(&ack(FIRST + 10, 10)).expect("it was sent");
+    let mut source = answer.recv_timeout(STUCK).expect("word ends it");
+    assert!(matches!(engine.poll(&mut source, Instant::now()), Ok(Progress::Idle)));
+    assert_eq!(driver.drain_frames().expect("it is well")[0].len(), HEADERS + 10);
+    drop((connection, ends));
+}
+
+#[test]
+fn a_full_guest_loses_nothing() {
+    let mut bare = Bare::new(4);
+    let (_connection, mut far) = bare.connect(60_000);
+    far.write_all(&[7; 40_000]).expect("the system has room");
+    for _ in 0..3 {
+        assert!(matches!(bare.engine.poll(&mut bare.source, Instant::now()), Ok(Progress::Starved)));
+    }
+    let bytes = |frames: &[Vec<u8>]| frames.iter().map(|frame| frame.len() - HEADERS).sum::<usize>();
+    bare.frames(|frames| bytes(frames) == 40_000);
+    assert!(bare.engine.counters().snapshot().is_balanced());
+}
+
+#[test]
+fn a_timeout_ends_a_wait_and_sends_again() {
+    let mut bare = Bare::new(4);
+    let (_connection, mut far) = bare.connect(1000);
+    far.write_all(b"lost").expect("it is open");
+    let begin = Instant::now();
+    let frames = bare.frames(|frames| frames.len() == 2);
+    assert_eq!(frames[0], frames[1]);
+    assert!(begin.elapsed() >= std::time::Duration::from_millis(900) && begin.elapsed() < STUCK);
+}
