@@ -12,6 +12,7 @@ mod ring_bytes;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod ring_ops;
 mod seeds;
+mod tcp_ctl;
 
 pub use seeds::{Seed, seeds};
 
@@ -26,6 +27,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("ring_bytes", ring_bytes::play),
     #[cfg(any(target_os = "linux", target_os = "macos"))]
     ("ring_ops", ring_ops::play),
+    ("tcp_ctl", tcp_ctl::play),
 ];
 
 /// Plays an input for the target of that name; the name of none does nothing.

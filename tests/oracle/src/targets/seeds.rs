@@ -25,6 +25,7 @@ pub fn seeds() -> Vec<Seed> {
         ("net_hdr", net_hdr()),
         ("ring_bytes", ring_bytes()),
         ("ring_ops", ring_ops()),
+        ("tcp_ctl", tcp_ctl()),
     ];
     let seeds = targets
         .into_iter()
@@ -213,5 +214,43 @@ fn ring_ops() -> Vec<Named> {
         ("bursts", ops(4, EVENT_IDX, 0xa0, 65530, &[(false, &[120])], &mixed)),
         ("drops", ops(1, MRG_RXBUF | EVENT_IDX, 2, 7, &[(false, &[30])], &mixed)),
         ("small-budget", ops(3, EVENT_IDX, 0x14, 7, &[(false, &[80])], &mixed)),
+    ]
+}
+
+/// A connection that begins at `next`, with a window, a scale and an MSS, and what happens.
+fn tcp(next: u32, window: u16, scale: u8, mss: u16, steps: &[u8]) -> Vec<u8> {
+    let mut input = u64::from(next).to_le_bytes().to_vec();
+    input.extend_from_slice(&window.to_le_bytes());
+    input.push(scale);
+    input.extend_from_slice(&mss.to_le_bytes());
+    input.extend_from_slice(steps);
+    input
+}
+
+fn tcp_ctl() -> Vec<Named> {
+    // 1000 bytes, or as many as there may be; all acknowledged, with a window of 4096; the same, shut.
+    const SEND: [u8; 3] = [4, 0xe8, 3];
+    const ACK: [u8; 5] = [0, 0xff, 0xff, 0, 16];
+    const SHUT: [u8; 5] = [0, 0xff, 0xff, 0, 0];
+    let duplicates =
+        [&SEND[..], &SEND, &SEND, &[2, 3], &SEND, &[2, 3], &SEND, &[0, 0xe8, 3, 0, 16], &SEND, &ACK];
+    let timeouts = [&SEND[..], &SEND, &[7], &SEND, &[7], &SEND, &[7, 6, 200], &SEND, &ACK, &SEND];
+    let probes = [&SEND[..], &SHUT, &[7], &SEND, &SHUT, &[7], &SEND, &SHUT, &[6, 255], &ACK, &SEND, &ACK];
+    let half = [&SEND[..], &[10], &SEND, &ACK, &[8, 5, 0, 1], &SEND, &[2, 2]];
+    let shrinks = [&SEND[..], &[0, 100, 0, 50, 0, 7], &SEND, &[1, 0, 0, 0, 0, 7], &SEND, &ACK];
+    let silent = SEND.into_iter().chain([7, 4, 1, 0].repeat(11)).collect::<Vec<u8>>();
+    let beyond = [&SEND[..], &[3, 77, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f, 1, 1, 9, 0, 1, 11], &SEND];
+    vec![
+        ("acknowledged", tcp(u32::MAX - 1500, 4096, 0, 1460, &[&SEND[..], &ACK].concat().repeat(4))),
+        ("duplicates", tcp(0, 60_000, 0, 1460, &duplicates.concat())),
+        ("timeouts", tcp(7, 60_000, 2, 1460, &timeouts.concat())),
+        ("probes", tcp(7, 1000, 0, 1460, &probes.concat())),
+        ("half-closed", tcp(7, 4096, 0, 1460, &half.concat())),
+        ("shrinks", tcp(1 << 31, 4096, 0, 536, &shrinks.concat())),
+        ("silent", tcp(0, 4096, 14, 1460, &silent)),
+        ("beyond", tcp(0, 4096, 0, 1460, &beyond.concat())),
+        ("one-flight", tcp(0, 4096, 0, 1463, &[&SEND[..], &SEND, &ACK, &SEND, &[7], &SEND, &ACK].concat())),
+        ("reset", tcp(0, 4096, 0, 1460, &[&SEND[..], &[12, 2, 11], &SEND].concat())),
+        ("dropped", tcp(0, 4096, 0, 1460, &[&SEND[..], &[12, 1, 11], &SEND].concat())),
     ]
 }
