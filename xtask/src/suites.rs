@@ -149,9 +149,12 @@ pub(crate) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "example",
-        about: "the main job: a capture goes through a mock machine, nothing lost",
+        about: "the main jobs: a capture and a promoted connection go through a mock machine, nothing lost",
         needs: &[],
-        steps: &[step(&["run", "--release", "--example", "inject", "--", "--frames", "20000", "--json"])],
+        steps: &[
+            step(&["run", "--release", "--example", "inject", "--", "--frames", "20000", "--json"]),
+            step(&["run", "--release", "-p", "netrx-tcp", "--example", "promote", "--", "256"]),
+        ],
     },
 ];
 

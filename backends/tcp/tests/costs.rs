@@ -1,6 +1,6 @@
 //! What costs nothing: idle and stalled connections, and those that have ended.
 
-#![cfg(target_os = "linux")]
+#![cfg(supported)]
 #![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
 
 mod bare;

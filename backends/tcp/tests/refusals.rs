@@ -1,6 +1,6 @@
 //! What makes no sense is refused by name, given back, and changes nothing.
 
-#![cfg(target_os = "linux")]
+#![cfg(supported)]
 #![allow(clippy::expect_used, clippy::panic, reason = "what goes wrong fails the test")]
 
 mod bare;

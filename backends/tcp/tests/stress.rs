@@ -1,6 +1,6 @@
 //! The long transfers: `NETRX_TCP_MIB` MiB (1024 unless it says otherwise) over one flow, and over 64.
 
-#![cfg(target_os = "linux")]
+#![cfg(supported)]
 #![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
 
 mod rig;

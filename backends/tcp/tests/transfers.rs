@@ -1,6 +1,6 @@
 //! Whole transfers into a guest with a TCP stack of its own, every byte checked on arrival.
 
-#![cfg(target_os = "linux")]
+#![cfg(supported)]
 #![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
 
 mod rig;

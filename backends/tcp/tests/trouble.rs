@@ -1,6 +1,6 @@
 //! Connections that stall, end half-way, or break.
 
-#![cfg(target_os = "linux")]
+#![cfg(supported)]
 #![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
 
 mod rig;

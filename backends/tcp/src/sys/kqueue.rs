@@ -100,10 +100,10 @@ impl Readiness {
     fn take(&self, left: Option<Duration>, mut each: impl FnMut(Event)) -> io::Result<()> {
         let empty = kevent::new(0, EventFilter::EVFILT_READ, EventFlag::empty(), FilterFlag::empty());
         let mut events = [empty; EVENTS];
+        // Neither is cut: a day has few seconds, and a second less than 2^30 nanoseconds.
         let left = left.map(|left| libc::timespec {
             tv_sec: left.as_secs() as _,
-            // Less than 2^30.
-            tv_nsec: left.subsec_nanos() as _,
+            tv_nsec: (left.subsec_nanos() as i32).into(),
         });
         let timeout = left.as_ref().map_or(ptr::null(), ptr::from_ref);
         let room = EVENTS as EventListSize;

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "system calls on guest memory")]
 
 use std::io;
-use std::mem::{MaybeUninit, size_of};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libc::{c_int, c_void};

@@ -1,0 +1,156 @@
+//! A VMM's datapath that promotes a TCP connection: bytes go from a host's socket straight into a guest's buffers.
+//!
+//! ```text
+//! host --loopback--> socket --TcpSource--> RxWorkerSlot --ring--> guest (a thread)
+//!                                 ^                                  |
+//!                                 +--Connection::segment-- datapath <+
+//! ```
+//!
+//! `cargo run --release -p netrx-tcp --example promote -- 1024` sends 1024 MiB; without a number, 64.
+
+use std::error::Error;
+
+#[cfg(supported)]
+fn main() -> Result<(), Box<dyn Error>> {
+    let mib = std::env::args().nth(1).map_or(Ok(64), |mib| mib.parse::<u64>())?;
+    vmm::run(mib << 20)
+}
+
+#[cfg(not(supported))]
+fn main() -> Result<(), Box<dyn Error>> {
+    Err("promoted connections are not served on this system".into())
+}
+
+#[cfg(supported)]
+mod vmm {
+    use std::error::Error;
+    use std::io::{self, Write};
+    use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Instant;
+
+    use netrx::{EngineConfig, Features, IrqId, RxConfig, RxWorkerSlot};
+    use netrx_mock::{
+        DriverConfig, FakeDriver, GuestThread, MockHypervisor, MockIrq, MockMemory, Refill, Shape, Taken,
+    };
+    use netrx_tcp::{Connection, Endpoint, Promotion, Segment, TcpSource};
+
+    /// Bytes of Ethernet, IPv4 and TCP headers.
+    const HEADERS: usize = 54;
+    const FIN: u8 = 1;
+    /// The guest's receive window, and by how much it is shifted.
+    const WINDOW: u32 = 1 << 20;
+    const SCALE: u8 = 7;
+    /// Where the guest's own numbers begin; it sends nothing.
+    const GUEST_SEQ: u32 = 1;
+
+    pub(super) fn run(bytes: u64) -> Result<(), Box<dyn Error>> {
+        // The VMM builds its network card, and the guest's driver acknowledges what it can do.
+        let offloads = Features::GUEST_CSUM | Features::GUEST_TSO4 | Features::MRG_RXBUF;
+        let features = Features::VERSION_1 | Features::EVENT_IDX | offloads;
+        let memory = MockMemory::heap(&[4 << 20]);
+        let driver = FakeDriver::new(&memory, DriverConfig::new(256, features, Shape::single(4096)))?;
+        let machine = MockHypervisor::new(memory.clone(), 1);
+        let slot = Arc::new(RxWorkerSlot::new("vm0-rx"));
+        slot.deposit_hypervisor(&machine, IrqId(0))?;
+        let (line, interrupts) = MockIrq::new();
+        slot.deposit_irq(line);
+        let (source, promoter, ends) = TcpSource::new(1024)?;
+        slot.offer_source(0, source);
+        let engine = EngineConfig::default();
+        slot.driver_ok(RxConfig { ring: driver.ring_config(), features, engine, restored: false })?;
+
+        // The datapath has finished both handshakes: the host's by its socket, the guest's by frames of its own.
+        let (socket, host) = connect(bytes)?;
+        let connection = promoter.promote(promotion(socket))?;
+
+        let mut guest = Guest { connection, next: 0, received: 0 };
+        let kick = Arc::clone(&slot);
+        let begin = Instant::now();
+        let each = move |taken: &Taken| guest.take(taken);
+        let guest =
+            GuestThread::spawn(driver, interrupts.clone(), Refill::Eager, false, move || kick.kick(), each);
+
+        let ended = ends.recv()?;
+        let seconds = begin.elapsed().as_secs_f64();
+        let report = guest.stop().ok_or("the guest panicked")?;
+        host.join().map_err(|_| "the host panicked")??;
+        slot.stop()?;
+        let mib = ended.counts.acknowledged as f64 / f64::from(1 << 20);
+        println!("{:?}: {mib:.0} MiB in {seconds:.2} s, {:.0} MiB/s", ended.end, mib / seconds);
+        println!("{} frames, {} interrupts", report.frames, interrupts.raised());
+        match (report.violation, ended.counts.acknowledged) {
+            (None, acknowledged) if acknowledged == bytes => Ok(()),
+            other => Err(format!("not all arrived as it should: {other:?}").into()),
+        }
+    }
+
+    /// The host's thread.
+    type Host = thread::JoinHandle<io::Result<()>>;
+
+    /// A connection to a host that sends so many bytes and ends.
+    fn connect(bytes: u64) -> Result<(TcpStream, Host), Box<dyn Error>> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let socket = TcpStream::connect(listener.local_addr()?)?;
+        let (mut far, _) = listener.accept()?;
+        let host = thread::spawn(move || {
+            let piece = vec![0x5a; 256 << 10];
+            let mut left = bytes;
+            while left > 0 {
+                let len = left.min(piece.len() as u64);
+                far.write_all(piece.get(..len as usize).unwrap_or_default())?;
+                left -= len;
+            }
+            far.shutdown(Shutdown::Write)
+        });
+        Ok((socket, host))
+    }
+
+    /// Where the connection stands after the handshakes.
+    fn promotion(stream: TcpStream) -> Promotion {
+        let end = |mac: u8, ip: [u8; 4], port| Endpoint {
+            mac: [0x52, 0x54, 0, 0, 0, mac],
+            addr: SocketAddr::from((ip, port)),
+        };
+        Promotion {
+            stream,
+            remote: end(1, [10, 0, 0, 1], 80),
+            guest: end(2, [10, 0, 0, 2], 40_000),
+            next: 0,
+            window: WINDOW,
+            scale: SCALE,
+            mss: 1460,
+            expected: GUEST_SEQ,
+            receive_window: 64 << 10,
+            receive_scale: 0,
+        }
+    }
+
+    /// The guest's stack, and the datapath's ear: acknowledges all that comes in order, and ends when the host has.
+    struct Guest {
+        connection: Connection,
+        next: u32,
+        received: u64,
+    }
+
+    impl Guest {
+        fn take(&mut self, taken: &Taken) {
+            let Some((headers, payload)) = taken.frame.split_at_checked(HEADERS) else { return };
+            let &[.., a, b, c, d, _, _, _, _, _, flags, _, _, _, _, _, _] = headers else { return };
+            if u32::from_be_bytes([a, b, c, d]) != self.next {
+                return;
+            }
+            let fin = flags & FIN != 0;
+            self.received += payload.len() as u64;
+            self.next = self.next.wrapping_add(payload.len() as u32 + u32::from(fin));
+            let window = (WINDOW >> SCALE) as u16;
+            let segment = Segment { seq: GUEST_SEQ, ack: self.next, window, fin, ..Segment::default() };
+            // The connection may have ended: then there is nobody to tell.
+            let _ = self.connection.segment(&segment);
+            if fin {
+                let _ = self.connection.received(GUEST_SEQ + 1, 64 << 10);
+            }
+        }
+    }
+}
