@@ -45,6 +45,8 @@ pub(crate) enum Bench {
     Irqs,
     /// Frames read from a socketpair into guest buffers
     Socketpair,
+    /// Promoted TCP connections: from loopback sockets into guest buffers
+    Tcp,
 }
 
 /// How much work a run does.

@@ -1,7 +1,7 @@
 //! `netrx-bench`: what a frame costs, measured beside what others pay for it.
 //!
 //! ```text
-//! Cli ──> benches (inject, lone-frame, idle, irqs, socketpair)
+//! Cli ──> benches (inject, lone-frame, idle, irqs, socketpair, tcp)
 //!           │ each: for every case, the subjects take turns in short rounds     rounds.rs
 //!           │       over memory laid out alike for all of them                  guest/
 //!           v
@@ -25,6 +25,7 @@ mod rounds;
 mod socketpair;
 mod subject;
 mod table;
+mod tcp;
 mod worker;
 
 use std::process::ExitCode;
@@ -69,5 +70,6 @@ fn measure(bench: Bench, effort: &Effort, report: &mut Report) -> Result<()> {
         Bench::Idle => worker::idle::run(effort, report),
         Bench::Irqs => worker::irqs::run(effort, report),
         Bench::Socketpair => socketpair::run(effort, report),
+        Bench::Tcp => tcp::run(effort, report),
     }
 }

@@ -30,7 +30,7 @@ impl IrqProbe {
     }
 
     /// Interrupts so far.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::Acquire)
     }
 
@@ -40,7 +40,7 @@ impl IrqProbe {
     }
 
     /// The thread to unpark at every interrupt.
-    pub(super) fn wakes(&self, guest: Thread) {
+    pub(crate) fn wakes(&self, guest: Thread) {
         self.guest.get_or_init(|| guest);
     }
 }

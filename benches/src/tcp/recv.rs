@@ -1,0 +1,77 @@
+//! What there is to measure against: `recv` into memory, and `recv` into a buffer that is then copied.
+
+#![allow(unsafe_code, reason = "reads into the bench's guest memory")]
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use super::{CHUNK, FRAMES, Flows, Puller, SPAN};
+use crate::Result;
+use crate::guest::Driver;
+use crate::peer::Peer;
+
+struct Recv {
+    peer: Peer,
+    driver: Driver,
+    flows: Flows,
+    /// A bounded retransmission buffer, if there is one, and where it is written to next.
+    ring: Option<Vec<u8>>,
+    at: usize,
+    /// The frame's place among the guest's buffers.
+    slot: usize,
+}
+
+/// Straight into the guest's buffers.
+pub(super) fn floor(driver: Driver, flows: Flows) -> Result<Box<dyn Puller>> {
+    Ok(Box::new(Recv { peer: Peer::Floor, driver, flows, ring: None, at: 0, slot: 0 }))
+}
+
+/// By way of a buffer of 1 MiB, in which a copy stays.
+pub(super) fn then_copy(driver: Driver, flows: Flows) -> Result<Box<dyn Puller>> {
+    let ring = Some(vec![0; 16 * CHUNK]);
+    Ok(Box::new(Recv { peer: Peer::ReadThenCopy, driver, flows, ring, at: 0, slot: 0 }))
+}
+
+impl Puller for Recv {
+    fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    fn pass(&mut self) -> Result<Duration> {
+        self.flows.fill()?;
+        let start = Instant::now();
+        for frame in 0..FRAMES {
+            let flow = frame % self.flows.near.len();
+            self.read(flow)?;
+        }
+        Ok(start.elapsed())
+    }
+}
+
+impl Recv {
+    fn read(&mut self, flow: usize) -> Result<()> {
+        let buffer = self.driver.layout().buffer((self.slot * SPAN) as u16);
+        let guest = self.driver.ram().host(buffer, CHUNK);
+        self.slot = (self.slot + 1) % (usize::from(super::SHAPE.size) / SPAN);
+        let fd = self.flows.near[flow].as_raw_fd();
+        let Some(ring) = &mut self.ring else { return receive(fd, guest) };
+        let kept = &mut ring[self.at..self.at + CHUNK];
+        self.at = (self.at + CHUNK) % (16 * CHUNK);
+        receive(fd, kept.as_mut_ptr())?;
+        // SAFETY: both are as long, and one is the guest's.
+        unsafe { std::ptr::copy_nonoverlapping(kept.as_ptr(), guest, CHUNK) };
+        Ok(())
+    }
+}
+
+/// Receives a chunk at `to`, which the caller has checked to be as long.
+fn receive(fd: libc::c_int, to: *mut u8) -> Result<()> {
+    // SAFETY: the callers' promise.
+    let read = unsafe { libc::recv(fd, to.cast(), CHUNK, libc::MSG_DONTWAIT) };
+    match usize::try_from(read) {
+        Ok(CHUNK) => Ok(()),
+        Ok(less) => Err(format!("{less} of {CHUNK} bytes came").into()),
+        Err(_) => Err(io::Error::last_os_error().into()),
+    }
+}
