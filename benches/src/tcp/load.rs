@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::guest::Guest;
-use super::{SHAPE, flows, netrx_load, predecessor_load};
+use super::{PAGES, flows, netrx_load, predecessor_load};
 use crate::Result;
 use crate::cli::Effort;
 use crate::guest::Driver;
@@ -86,8 +86,8 @@ fn turn(start: Start, count: usize, each: u64) -> Result<Outcome> {
         near.push(one);
         far.push(other);
     }
-    let mut driver = Driver::new(SHAPE)?;
-    driver.post(SHAPE.heads());
+    let mut driver = Driver::new(PAGES.shape)?;
+    driver.post(PAGES.shape.heads());
     let irq = Arc::new(IrqProbe::default());
     let Load { kick, acknowledge, stop } = start(&driver, Arc::clone(&irq), near)?;
     let total = each * count as u64;

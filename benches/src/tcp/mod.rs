@@ -1,9 +1,10 @@
 //! Bench `tcp`: bytes that wait in loopback sockets, read into guest buffers; and the same through a worker.
 //!
-//! In the first part a turn is a row of passes: the sockets are filled with eight frames' worth of bytes,
+//! In the first part a turn is a row of passes: the sockets are filled with sixteen frames' worth of bytes,
 //! spread over the flows, and only emptying them is timed. For netrx that includes the dropping of bytes once
-//! they are acknowledged. The floor is `recv` of the same sizes into the same memory; `read-then-copy` is what
-//! a bounded retransmission buffer would cost: `recv` into it, and a copy into the guest.
+//! they are acknowledged. The floor is `recv` of the same sizes into the same memory, contiguous whatever the
+//! guest's buffers are; `read-then-copy` is what a bounded retransmission buffer would cost: `recv` into it,
+//! and a copy into the guest.
 //!
 //! In the second part hosts write as fast as they can, a worker injects, and a guest with NAPI takes and
 //! acknowledges: [`load`].
@@ -16,11 +17,12 @@ mod netrx_load;
 mod predecessor_load;
 mod recv;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::cli::Effort;
-use crate::guest::{Driver, Shape};
+use crate::guest::{Driver, Layout, Shape};
 use crate::peer::Peer;
 use crate::report::Report;
 use crate::rounds::{interleave, quantile};
@@ -31,10 +33,21 @@ use flows::Flows;
 const CHUNK: usize = 44 * MSS as usize;
 const MSS: u16 = 1460;
 /// Frames of a pass, over all flows.
-const FRAMES: usize = 8;
-/// Buffers of a guest, and their lengths; a frame takes 16.
-const SHAPE: Shape = Shape { size: 256, chain: 1, piece: 4096 };
-const SPAN: usize = 16;
+const FRAMES: usize = 16;
+
+/// What a guest posts: Linux's merged buffers of a page, or one for each frame.
+#[derive(Clone, Copy)]
+struct Buffers {
+    name: &'static str,
+    shape: Shape,
+    /// How many a frame takes.
+    span: usize,
+}
+
+const PAGES: Buffers =
+    Buffers { name: "4 KiB buffers", shape: Shape { size: 256, chain: 1, piece: 4096 }, span: 16 };
+const WHOLE: Buffers =
+    Buffers { name: "64 KiB buffers", shape: Shape { size: 16, chain: 1, piece: 65_536 }, span: 1 };
 
 /// Empties sockets that hold [`FRAMES`] chunks.
 trait Puller {
@@ -45,27 +58,34 @@ trait Puller {
 }
 
 /// Makes a subject for a guest and so many flows.
-type Make = fn(Driver, Flows) -> Result<Box<dyn Puller>>;
+type Make = fn(Driver, Flows, Buffers) -> Result<Box<dyn Puller>>;
 
 const SUBJECTS: [Make; 3] = [recv::floor, netrx::subject, recv::then_copy];
 
 /// Measures every case of both parts.
 pub(crate) fn run(effort: &Effort, report: &mut Report) -> Result<()> {
-    for flows in [1, 2, 8] {
-        let case = format!("{flows} flows");
-        eprintln!("tcp: {case} ...");
-        let ram = crate::guest::Layout::memory(SHAPE)?;
-        let mut pullers = Vec::new();
-        for (seat, subject) in (0..).zip(SUBJECTS) {
-            let mut driver = Driver::seated(ram.clone(), SHAPE, seat);
-            driver.post(SHAPE.heads());
-            pullers.push(subject(driver, Flows::new(flows)?)?);
+    for buffers in [PAGES, WHOLE] {
+        for flows in [1, 2, 8] {
+            measure(buffers, flows, effort, report)?;
         }
-        let turn = |puller: &mut (dyn Puller + 'static), _| turn(puller, effort.turn);
-        let series = interleave(&mut pullers, effort.rounds, Puller::peer, turn)?;
-        report.add("tcp", &case, "us/MiB", &series);
     }
     load::run(effort, report)
+}
+
+fn measure(buffers: Buffers, flows: usize, effort: &Effort, report: &mut Report) -> Result<()> {
+    let case = format!("{flows} flows, {}", buffers.name);
+    eprintln!("tcp: {case} ...");
+    let ram = Layout::memory(buffers.shape)?;
+    let mut pullers = Vec::new();
+    for (seat, subject) in (0..).zip(SUBJECTS) {
+        let mut driver = Driver::seated(Arc::clone(&ram), buffers.shape, seat);
+        driver.post(buffers.shape.heads());
+        pullers.push(subject(driver, Flows::new(flows)?, buffers)?);
+    }
+    let turn = |puller: &mut (dyn Puller + 'static), _| turn(puller, effort.turn);
+    let series = interleave(&mut pullers, effort.rounds, Puller::peer, turn)?;
+    report.add("tcp", &case, "us/MiB", &series);
+    Ok(())
 }
 
 /// One subject's turn: one pass to warm up, then timed ones; the median of theirs, per MiB.

@@ -7,7 +7,7 @@ use netrx::{Engine, Features};
 use netrx_tcp::{Connection, Ended, Promoter, Promotion, Segment, TcpSource};
 
 use super::guest::{GUEST_SEQ, SCALE, WINDOW, promotion};
-use super::{FRAMES, Flows, MSS, Puller, SPAN};
+use super::{Buffers, FRAMES, Flows, MSS, Puller};
 use crate::Result;
 use crate::guest::netrx::{Count, FEATURES, engine};
 use crate::guest::{Driver, RamMap};
@@ -23,11 +23,12 @@ struct Netrx {
     source: TcpSource,
     connections: Vec<Connection>,
     flows: Flows,
+    buffers: Buffers,
     _promoter: Promoter,
     _ends: Receiver<Ended>,
 }
 
-pub(super) fn subject(driver: Driver, flows: Flows) -> Result<Box<dyn Puller>> {
+pub(super) fn subject(driver: Driver, flows: Flows, buffers: Buffers) -> Result<Box<dyn Puller>> {
     let engine = engine(&driver, OFFLOADS, FRAMES as u32)?;
     let (source, promoter, ends) = TcpSource::new(flows.near.len())?;
     let promote = |(number, stream): (u16, &std::net::TcpStream)| -> Result<Connection> {
@@ -35,7 +36,16 @@ pub(super) fn subject(driver: Driver, flows: Flows) -> Result<Box<dyn Puller>> {
         Ok(promoter.promote(promotion)?)
     };
     let connections = (0..).zip(&flows.near).map(promote).collect::<Result<Vec<_>>>()?;
-    Ok(Box::new(Netrx { driver, engine, source, connections, flows, _promoter: promoter, _ends: ends }))
+    Ok(Box::new(Netrx {
+        driver,
+        engine,
+        source,
+        connections,
+        flows,
+        buffers,
+        _promoter: promoter,
+        _ends: ends,
+    }))
 }
 
 impl Netrx {
@@ -56,7 +66,7 @@ impl Puller for Netrx {
     fn pass(&mut self) -> Result<Duration> {
         self.flows.fill()?;
         let injecting = self.poll()?;
-        let heads = (FRAMES * SPAN) as u16;
+        let heads = (FRAMES * self.buffers.span) as u16;
         self.driver.collect(heads)?;
         self.driver.post(heads);
         for connection in &self.connections {

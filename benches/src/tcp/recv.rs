@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use super::{CHUNK, FRAMES, Flows, Puller, SPAN};
+use super::{Buffers, CHUNK, FRAMES, Flows, Puller};
 use crate::Result;
 use crate::guest::Driver;
 use crate::peer::Peer;
@@ -15,6 +15,7 @@ struct Recv {
     peer: Peer,
     driver: Driver,
     flows: Flows,
+    buffers: Buffers,
     /// A bounded retransmission buffer, if there is one, and where it is written to next.
     ring: Option<Vec<u8>>,
     at: usize,
@@ -23,14 +24,14 @@ struct Recv {
 }
 
 /// Straight into the guest's buffers.
-pub(super) fn floor(driver: Driver, flows: Flows) -> Result<Box<dyn Puller>> {
-    Ok(Box::new(Recv { peer: Peer::Floor, driver, flows, ring: None, at: 0, slot: 0 }))
+pub(super) fn floor(driver: Driver, flows: Flows, buffers: Buffers) -> Result<Box<dyn Puller>> {
+    Ok(Box::new(Recv { peer: Peer::Floor, driver, flows, buffers, ring: None, at: 0, slot: 0 }))
 }
 
 /// By way of a buffer of 1 MiB, in which a copy stays.
-pub(super) fn then_copy(driver: Driver, flows: Flows) -> Result<Box<dyn Puller>> {
+pub(super) fn then_copy(driver: Driver, flows: Flows, buffers: Buffers) -> Result<Box<dyn Puller>> {
     let ring = Some(vec![0; 16 * CHUNK]);
-    Ok(Box::new(Recv { peer: Peer::ReadThenCopy, driver, flows, ring, at: 0, slot: 0 }))
+    Ok(Box::new(Recv { peer: Peer::ReadThenCopy, driver, flows, buffers, ring, at: 0, slot: 0 }))
 }
 
 impl Puller for Recv {
@@ -51,9 +52,9 @@ impl Puller for Recv {
 
 impl Recv {
     fn read(&mut self, flow: usize) -> Result<()> {
-        let buffer = self.driver.layout().buffer((self.slot * SPAN) as u16);
+        let buffer = self.driver.layout().buffer((self.slot * self.buffers.span) as u16);
         let guest = self.driver.ram().host(buffer, CHUNK);
-        self.slot = (self.slot + 1) % (usize::from(super::SHAPE.size) / SPAN);
+        self.slot = (self.slot + 1) % (usize::from(self.buffers.shape.size) / self.buffers.span);
         let fd = self.flows.near[flow].as_raw_fd();
         let Some(ring) = &mut self.ring else { return receive(fd, guest) };
         let kept = &mut ring[self.at..self.at + CHUNK];

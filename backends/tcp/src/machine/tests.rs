@@ -242,6 +242,8 @@ fn the_view_keeps_the_newest() {
     let mut view = View::new(Seq(100), 10, 2, Seq(7), 0);
     let segment = |seq, ack, window| Segment { seq, ack, window, ..Segment::default() };
     assert_eq!(view.segment(&segment(7, 301, 5), Seq(300)), Err(AckBeyond { ack: 301, sent: 300 }));
+    let half_way = Seq(100 + (1 << 31));
+    assert!(view.segment(&segment(7, half_way.0, 5), Seq(100)).is_err(), "neither before nor after");
     assert!(!view.take().heard);
     for (seq, ack, window) in [(7, 200, 5), (7, 300, 6), (7, 250, 9), (6, 300, 1), (8, 200, 3)] {
         view.segment(&segment(seq, ack, window), Seq(300)).expect("it was sent");

@@ -97,14 +97,16 @@ impl View {
             return Ok(());
         }
         let (seq, ack) = (Seq(segment.seq), Seq(segment.ack));
-        if ack.is_after(sent) {
+        // Not merely not before: half-way round, a number is neither before nor after.
+        let current = ack.since(self.news.ack) <= sent.since(self.news.ack);
+        if !current && !self.news.ack.is_after(ack) {
             return Err(AckBeyond { ack: ack.0, sent: sent.0 });
         }
         self.news.heard = true;
         if segment.fin {
             self.news.fin = Some(seq + segment.payload + 1);
         }
-        if !self.news.ack.is_after(ack) {
+        if current {
             self.acknowledged(seq, ack, segment, sent);
         }
         Ok(())
