@@ -25,6 +25,7 @@ const ISLANDS: &[(&str, &str)] = &[
     ("tests/loom/src/ram.rs",  "guest memory of the models"),
     ("tests/dirty_log.rs",     "a memory that watches another"),
     ("tests/allocations.rs",   "counting allocator"),
+    ("backends/*/tests/allocations.rs", "counting allocator"),
     ("benches/",               "counting allocators and floors to measure against"),
 ];
 

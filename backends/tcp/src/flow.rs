@@ -15,8 +15,10 @@ use crate::packet::{Fields, LONGEST, Template, flag};
 use crate::stream::{Look, Stream};
 use crate::sys::peek::{self, Layout};
 
-/// Bytes read by one call, at most: what one frame may hold.
-pub(crate) const LARGEST: usize = 65_535;
+/// Bytes read by one call into the guest's buffers, at most: two large frames.
+const READ_IN_PLACE: usize = 256 << 10;
+/// The same into memory of our own.
+const READ_AND_COPY: usize = 64 << 10;
 
 /// A connection, its stream, and where the source has it.
 #[derive(Debug)]
@@ -159,11 +161,16 @@ impl Flow {
             self.fail(End::Failed(error));
             return Served::Sent(0);
         }
+        let in_place = space.features().has(Features::GUEST_CSUM);
         // One frame is sent again at a time: more of them may have arrived.
         let again = matches!(step, Step::Data { again: true, .. });
-        let read = if again { self.longest_run(space.features()) } else { LARGEST / self.mss * self.mss };
-        let most = (most as usize).min(read);
-        let read = if space.features().has(Features::GUEST_CSUM) {
+        let largest = match (again, self.longest_run(space.features())) {
+            (false, run) if in_place => (READ_IN_PLACE / run).max(1) * run,
+            (false, run) => READ_AND_COPY / run * run,
+            (true, run) => run,
+        };
+        let most = (most as usize).min(largest);
+        let read = if in_place {
             self.read_in_place(space, seq, most)
         } else {
             self.read_and_copy(space, scratch, seq, most)
@@ -259,7 +266,7 @@ impl Flow {
     /// and what is in its memory may have changed before it is summed.
     fn read_and_copy(&self, space: &mut RxSpace<'_>, scratch: &mut Vec<u8>, seq: Seq, most: usize) -> Read {
         let Some(stream) = &self.stream else { return Read::Failed(io::ErrorKind::NotConnected.into()) };
-        scratch.resize(LONGEST + LARGEST, 0);
+        scratch.resize(LONGEST + READ_AND_COPY, 0);
         let bytes = scratch.get_mut(LONGEST..LONGEST + most).unwrap_or_default();
         let looked = match peek::into_bytes(stream.as_fd(), bytes) {
             Ok(looked) => looked,

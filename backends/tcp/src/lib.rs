@@ -27,7 +27,7 @@
 //! | `GUEST_CSUM` | of its MSS, many read by one call | the pseudo-header's |
 //! | neither | of its MSS | complete; the bytes are summed in our memory, then copied |
 //!
-//! Connections take turns of 64 KiB each. The [`machine`] decides what is sent and when it is sent again; it can be had
+//! Connections take turns of 256 KiB each. The [`machine`] decides what is sent and when it is sent again; it can be had
 //! without sockets.
 //!
 //! # The socket is the retransmission buffer

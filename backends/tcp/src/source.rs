@@ -19,9 +19,9 @@ use crate::sys::{Event, Readiness};
 use crate::timers::Timers;
 
 /// Bytes that a connection sends before the next has its turn.
-const TURN: usize = 64 << 10;
+const TURN: usize = 256 << 10;
 /// Bytes after which the guest is shown what there is, at most one read more.
-const BATCH: usize = 512 << 10;
+const BATCH: usize = 1 << 20;
 
 /// A [`FrameSource`] of the frames of promoted connections.
 ///
@@ -134,9 +134,12 @@ impl TcpSource {
         if std::mem::take(&mut self.collected) || self.turns.len() == self.flows.len() {
             return Ok(());
         }
-        let Self { flows, turns, readiness, .. } = self;
+        let Self { flows, turns, timers, readiness, .. } = self;
         readiness
-            .collect(|event| news(flows, turns, readiness, event, now))
+            .collect(|event| {
+                news(flows, turns, readiness, event, now);
+                timers.follow(flows, event.name);
+            })
             .map_err(failed("collect news of streams"))
     }
 
@@ -237,9 +240,12 @@ impl FrameSource for TcpSource {
             return Ok(());
         }
         let until = [until, self.due()].into_iter().flatten().min();
-        let Self { flows, turns, readiness, .. } = self;
+        let Self { flows, turns, timers, readiness, .. } = self;
         readiness
-            .wait(until, |event| news(flows, turns, readiness, event, Instant::now()))
+            .wait(until, |event| {
+                news(flows, turns, readiness, event, Instant::now());
+                timers.follow(flows, event.name);
+            })
             .map_err(failed("wait for streams"))?;
         self.collected = true;
         Ok(())

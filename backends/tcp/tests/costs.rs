@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 
 use netrx::{Features, FrameSource, Progress};
 use netrx_mock::Shape;
-use netrx_tcp::{End, Segment};
+use netrx_tcp::{End, Promotion, Segment};
 
-use bare::{Bare, FIRST, QUIET, ack};
+use bare::{Bare, FIRST, HEADERS, QUIET, ack, pair, promotion};
+
+/// Bytes of a turn, as the source documents it.
+const TURN: usize = 256 << 10;
 
 /// Turns and waits for so long; how many waits ended, and how many frames came.
 fn watch(bare: &mut Bare, time: Duration) -> (usize, usize) {
@@ -86,26 +89,42 @@ fn a_stalled_connection_does_not_hold_up_others() {
     assert_eq!(running.next(), FIRST + 50_000);
 }
 
+/// Writes bytes of this value until the system buffers no more; how many that was.
+fn fill(far: &mut std::net::TcpStream, value: u8) -> usize {
+    let piece = [value; 64 << 10];
+    far.set_nonblocking(true).expect("it can be told");
+    let mut total = 0;
+    while let Ok(written) = far.write(&piece) {
+        total += written;
+    }
+    total
+}
+
 #[test]
 fn connections_share_by_bytes() {
     let features = Features::VERSION_1 | Features::GUEST_CSUM | Features::GUEST_TSO4 | Features::MRG_RXBUF;
     let mut bare = Bare::with(4, features, Shape::single(60_000));
-    let flows: Vec<_> = (0..4).map(|_| bare.connect(1 << 20)).collect();
-    for (number, (_, far)) in flows.iter().enumerate() {
-        let mut far = far.try_clone().expect("a clone");
-        std::thread::spawn(move || far.write_all(&vec![number as u8; 1 << 20]));
+    let (mut flows, mut backlog) = (Vec::new(), usize::MAX);
+    for number in 0..3 {
+        let (near, mut far) = pair();
+        backlog = backlog.min(fill(&mut far, number));
+        let promotion = Promotion { scale: 5, ..promotion(near, 1 << 20) };
+        flows.push((bare.promoter.promote(promotion).expect("it is taken over"), far));
     }
-    std::thread::sleep(QUIET);
-    let mut bytes = [0_usize; 4];
-    // Nothing is acknowledged, so this is no more than what the system buffers.
-    while bytes.iter().sum::<usize>() < 240 << 10 {
+    assert!(backlog > 3 * TURN, "the system buffers {backlog} bytes: too few to tell");
+    // One of them takes little at a time.
+    let windows = [1 << 15, 1 << 15, 600];
+    let mut bytes = [0_usize; 3];
+    while bytes.iter().all(|bytes| *bytes < backlog) {
         for frame in bare.turn().1 {
-            bytes[usize::from(frame[bare::HEADERS])] += frame.len();
+            bytes[usize::from(frame[HEADERS])] += frame.len() - HEADERS;
         }
-        let (least, most) = (bytes.iter().min(), bytes.iter().max());
-        let apart = most.zip(least).map(|(most, least)| most - least);
-        assert!(apart.is_some_and(|apart| apart <= 2 * (64 << 10)), "{bytes:?}");
+        for ((flow, _), window) in flows.iter().zip(windows) {
+            flow.segment(&ack(flow.next(), window)).expect("it was sent");
+        }
+        assert!(bytes[0].abs_diff(bytes[1]) <= 2 * TURN, "{bytes:?}");
     }
+    assert!(bytes[2] > TURN / 4, "and the small one has its turns, too: {bytes:?}");
 }
 
 #[test]

@@ -92,3 +92,16 @@ fn a_timeout_ends_a_wait_and_sends_again() {
     assert_eq!(frames[0], frames[1]);
     assert!(begin.elapsed() >= std::time::Duration::from_millis(900) && begin.elapsed() < STUCK);
 }
+
+#[test]
+fn bytes_that_meet_a_shut_window_are_timed() {
+    let mut bare = Bare::new(4);
+    let (_connection, mut far) = bare.connect(0);
+    bare.pass();
+    assert_eq!(bare.source.due(), None, "there is nothing to be sent");
+    far.write_all(b"more").expect("it is open");
+    bare.source.wait(Some(Instant::now() + STUCK)).expect("it waits");
+    bare.pass();
+    let due = bare.source.due();
+    assert!(due.is_some_and(|due| due > Instant::now()), "its window will be probed: {due:?}");
+}

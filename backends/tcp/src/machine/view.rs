@@ -97,9 +97,9 @@ impl View {
             return Ok(());
         }
         let (seq, ack) = (Seq(segment.seq), Seq(segment.ack));
-        // Not merely not before: half-way round, a number is neither before nor after.
+        // About half-way round, a number may be both before what is acknowledged and beyond what was sent, or neither.
         let current = ack.since(self.news.ack) <= sent.since(self.news.ack);
-        if !current && !self.news.ack.is_after(ack) {
+        if !current && (ack.is_after(sent) || !self.news.ack.is_after(ack)) {
             return Err(AckBeyond { ack: ack.0, sent: sent.0 });
         }
         self.news.heard = true;

@@ -53,15 +53,30 @@ pub(crate) fn into_guest(
             (count, here, left) = (count + 1, here - len, left - len);
         }
     }
+    (layout.most - left, scatter(stream, &pieces, count))
+}
+
+/// Looks into the first `count` pieces, which are written, and lie in memory that is lent for as long as the caller runs.
+fn scatter(
+    stream: BorrowedFd<'_>,
+    pieces: &[MaybeUninit<libc::iovec>; PIECES],
+    count: usize,
+) -> io::Result<usize> {
+    if count == 1 {
+        // SAFETY: it is written.
+        let only = unsafe { pieces[0].assume_init() };
+        // The simpler call is the cheaper one.
+        return receive(stream, only.iov_base, only.iov_len, libc::MSG_PEEK);
+    }
     // SAFETY: all fields are numbers or pointers, which may be zero.
     let mut header: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
-    header.msg_iov = pieces.as_mut_ptr().cast();
+    // The system writes to the pieces, never to the list of them.
+    header.msg_iov = pieces.as_ptr().cast_mut().cast();
     header.msg_iovlen = count as _;
     let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
-    // SAFETY: the first `count` pieces are written; they lie in buffers of `lent`, which vouches for the guest memory that
-    // they name for as long as it lives.
+    // SAFETY: the list is borrowed; the loan that its pieces lie in vouches for the guest memory that they name.
     let read = unsafe { libc::recvmsg(stream.as_raw_fd(), &raw mut header, flags) };
-    (layout.most - left, usize::try_from(read).map_err(|_| io::Error::last_os_error()))
+    usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }
 
 /// Copies what is queued into `bytes`; it stays queued.
