@@ -22,6 +22,8 @@ pub(crate) enum Peer {
     Recvmmsg,
     /// `recv` into a host buffer, then a copy into the guest's.
     ReadThenCopy,
+    /// `recvmsg` into pieces as long as the guest's buffers, with no ring.
+    Recvmsg,
 }
 
 impl Peer {
@@ -36,13 +38,14 @@ impl Peer {
             Self::RustVmmWriter => "rust-vmm-writer",
             Self::Recvmmsg => "recvmmsg",
             Self::ReadThenCopy => "read-then-copy",
+            Self::Recvmsg => "recvmsg",
         }
     }
 
     /// Its colour in every plot: red, green and blue, told apart by colour-blind readers too.
     pub(crate) const fn colour(self) -> (u8, u8, u8) {
         match self {
-            Self::Floor | Self::Recvmmsg => (140, 140, 140),
+            Self::Floor | Self::Recvmmsg | Self::Recvmsg => (140, 140, 140),
             Self::Netrx => (0, 114, 178),
             Self::NetrxAdaptive => (86, 180, 233),
             Self::Predecessor => (213, 94, 0),
@@ -54,6 +57,6 @@ impl Peer {
 
     /// Whether it fills a ring and decides on interrupts, or only copies.
     pub(crate) const fn has_ring(self) -> bool {
-        !matches!(self, Self::Floor | Self::Recvmmsg)
+        !matches!(self, Self::Floor | Self::Recvmmsg | Self::Recvmsg)
     }
 }

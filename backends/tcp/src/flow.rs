@@ -262,8 +262,8 @@ impl Flow {
         Read::Bytes { asked, looked, placed }
     }
 
-    /// Reads into memory of our own, sums, and copies segment by segment: the guest cannot be asked to complete checksums,
-    /// and what is in its memory may have changed before it is summed.
+    /// Reads into memory of our own, sums, and copies segment by segment: the guest cannot be asked to complete
+    /// checksums, and what is in its memory may have changed before it is summed.
     fn read_and_copy(&self, space: &mut RxSpace<'_>, scratch: &mut Vec<u8>, seq: Seq, most: usize) -> Read {
         let Some(stream) = &self.stream else { return Read::Failed(io::ErrorKind::NotConnected.into()) };
         scratch.resize(LONGEST + READ_AND_COPY, 0);
@@ -284,7 +284,8 @@ impl Flow {
         Read::Bytes { asked: most, looked, placed }
     }
 
-    /// Places the `len` bytes at `at` behind headers, which go over what lies in front of them: that was placed before.
+    /// Places the `len` bytes at `at` behind headers, which go over what lies in front of them: that was placed
+    /// before.
     fn put_segment(
         &self,
         space: &mut RxSpace<'_>,

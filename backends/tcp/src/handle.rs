@@ -86,10 +86,11 @@ impl Connection {
         self.link.sent()
     }
 
-    /// The guest sent this segment: its acknowledgement, window and flags are taken over. Its payload is the datapath's.
+    /// The guest sent this segment: its acknowledgement, window and flags are taken over. Its payload is the
+    /// datapath's.
     ///
-    /// Every segment of the guest's goes here, the ones without payload too. Segments with SYN, and those without ACK but
-    /// for resets, are none of an established connection: they are dropped before.
+    /// Every segment of the guest's goes here, the ones without payload too. Segments with SYN, and those without ACK
+    /// but for resets, are none of an established connection: they are dropped before.
     ///
     /// # Errors
     /// When the connection has ended, or the guest acknowledges what it was not sent; nothing changes then.
@@ -97,11 +98,11 @@ impl Connection {
         self.tell(|view, sent| view.segment(segment, sent))?.map_err(ControlError::from)
     }
 
-    /// Everything before `next` was received from the guest, its FIN included if it sent one, and it may send `window` bytes
-    /// (not scaled) from there on.
+    /// Everything before `next` was received from the guest, its FIN included if it sent one, and it may send
+    /// `window` bytes (not scaled) from there on.
     ///
-    /// The guest is told, by the next frame with data or by one of its own. To say the same again answers a keep-alive
-    /// or a segment that was out of order. `next` never goes back; a smaller one than before only answers.
+    /// The guest is told, by the next frame with data or by one of its own. To say the same again answers a
+    /// keep-alive or a segment that was out of order. `next` never goes back; a smaller one than before only answers.
     ///
     /// # Errors
     /// When the connection has ended.

@@ -3,8 +3,8 @@
 //! Each connection has a box of fixed size, in which word merges ([`View`]); the hub has a list of the boxes to look
 //! into, each at most once. So nothing is lost however much is said, and memory is bounded by the connections.
 //!
-//! The source is woken once: whoever leaves word while it is not awake rings. Before it sleeps it says so and looks again.
-//! No lock is held across a system call.
+//! The source is woken once: whoever leaves word while it is not awake rings. Before it sleeps it says so and looks
+//! again. No lock is held across a system call.
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};

@@ -26,13 +26,14 @@ const BATCH: usize = 1 << 20;
 /// A [`FrameSource`] of the frames of promoted connections.
 ///
 /// * **Order**: within a connection by sequence number, but for what is sent again. Connections take turns, by bytes.
-/// * **Blocking**: only [`wait`](FrameSource::wait) blocks, and does not poll: until a stream has bytes that can be sent, a
-///   handle leaves word, or a connection's [time](Self::due) is over, which is only while it waits for an answer.
+/// * **Blocking**: only [`wait`](FrameSource::wait) blocks, and does not poll: until a stream has bytes that can be
+///   sent, a handle leaves word, or a connection's [time](Self::due) is over, which is only while it waits for an
+///   answer.
 /// * **Errors**: those of a connection end the connection. The source fails only when it cannot wait.
 /// * **Threads**: as any source; handles are used from all others meanwhile.
 ///
-/// Its descriptor is ready for reading when there is something to do ([`AsFd`]), for those who wait for several sources;
-/// they call [`recv`](FrameSource::recv) when [`due`](Self::due), too.
+/// Its descriptor is ready for reading when there is something to do ([`AsFd`]), for those who wait for several
+/// sources; they call [`recv`](FrameSource::recv) when [`due`](Self::due), too.
 #[derive(Debug)]
 pub struct TcpSource {
     hub: Arc<Hub>,
@@ -58,7 +59,8 @@ impl TcpSource {
     /// A connection keeps its place until its [`Ended`] was taken and dropped, or the receiver was.
     ///
     /// # Errors
-    /// When the system has no descriptors to spare: it takes two on Linux, three elsewhere, and one for each connection.
+    /// When the system has no descriptors to spare: it takes two on Linux, three elsewhere, and one for each
+    /// connection.
     pub fn new(places: usize) -> io::Result<(Self, Promoter, Receiver<Ended>)> {
         Self::with(places, Look::Anywhere)
     }
@@ -263,8 +265,8 @@ impl Drop for TcpSource {
     }
 }
 
-/// A stream has bytes or has ended. If nothing can be done for it now, it is left alone until something can: one that is
-/// stalled does not wake us twice.
+/// A stream has bytes or has ended. If nothing can be done for it now, it is left alone until something can: one that
+/// is stalled does not wake us twice.
 fn news(
     flows: &mut Slab<Flow>,
     turns: &mut VecDeque<u32>,

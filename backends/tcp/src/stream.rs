@@ -12,8 +12,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use crate::machine::Seq;
 use crate::sys::peek;
 
-/// Bytes that are acknowledged are taken off the socket when there are so many, or when nothing is in flight: a system
-/// call for each acknowledgement would be one too many.
+/// Bytes that are acknowledged are taken off the socket when there are so many, or when nothing is in flight: a
+/// system call for each acknowledgement would be one too many.
 const DISCARD: u32 = 64 << 10;
 
 /// Where a look may begin.

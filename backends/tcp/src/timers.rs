@@ -8,8 +8,8 @@ use slab::Slab;
 
 use crate::flow::Flow;
 
-/// Deadlines of connections. Most are put off again and again before they come, so an entry stays where it is until it is
-/// the first, and only then is looked at again.
+/// Deadlines of connections. Most are put off again and again before they come, so an entry stays where it is until
+/// it is the first, and only then is looked at again.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<Entry>>,

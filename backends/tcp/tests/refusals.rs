@@ -15,7 +15,8 @@ use netrx_tcp::{ControlError, End, Promotion, Refusal, Segment};
 
 use bare::{ACK, Bare, FIRST, HEADERS, SEQ, ack, address, flags, number, pair, promotion};
 
-/// Promotes a connection that something is wrong with; why it was refused, after a look at whether the stream still works.
+/// Promotes a connection that something is wrong with; why it was refused, after a look at whether the stream still
+/// works.
 fn refused(bare: &Bare, wrong: impl FnOnce(&mut Promotion)) -> Refusal {
     let (near, mut far) = pair();
     let mut promotion = promotion(near, 1000);

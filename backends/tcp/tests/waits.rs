@@ -1,5 +1,5 @@
-//! What is asked of every source, as far as a source of TCP frames can be asked: its frames are its own making, so the
-//! suite of the mock, which sends frames of its own, does not fit.
+//! What is asked of every source, as far as a source of TCP frames can be asked: its frames are its own making, so
+//! the suite of the mock, which sends frames of its own, does not fit.
 
 #![cfg(supported)]
 #![allow(clippy::expect_used, reason = "what goes wrong fails the test")]

@@ -3,8 +3,8 @@
 //! In the first part a turn is a row of passes: the sockets are filled with sixteen frames' worth of bytes,
 //! spread over the flows, and only emptying them is timed. For netrx that includes the dropping of bytes once
 //! they are acknowledged. The floor is `recv` of the same sizes into the same memory, contiguous whatever the
-//! guest's buffers are; `read-then-copy` is what a bounded retransmission buffer would cost: `recv` into it,
-//! and a copy into the guest.
+//! guest's buffers are; `recvmsg` has them scattered as the guest's buffers are; `read-then-copy` is what a bounded
+//! retransmission buffer would cost: `recv` into it, and a copy into the guest.
 //!
 //! In the second part hosts write as fast as they can, a worker injects, and a guest with NAPI takes and
 //! acknowledges: [`load`].
@@ -60,7 +60,7 @@ trait Puller {
 /// Makes a subject for a guest and so many flows.
 type Make = fn(Driver, Flows, Buffers) -> Result<Box<dyn Puller>>;
 
-const SUBJECTS: [Make; 3] = [recv::floor, netrx::subject, recv::then_copy];
+const SUBJECTS: [Make; 4] = [recv::floor, recv::scattered, netrx::subject, recv::then_copy];
 
 /// Measures every case of both parts.
 pub(crate) fn run(effort: &Effort, report: &mut Report) -> Result<()> {

@@ -9,8 +9,8 @@ use super::Seq;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Recovery {
     open: Option<Open>,
-    /// Where the last recovery ended, until that is acknowledged and more: duplicates there are answers to what was sent
-    /// twice.
+    /// Where the last recovery ended, until that is acknowledged and more: duplicates there are answers to what was
+    /// sent twice.
     passed: Option<Seq>,
     duplicates: u32,
     /// The first frame that is not acknowledged is to be sent again.
@@ -49,8 +49,8 @@ impl Recovery {
         self.passed = self.passed.filter(|passed| !una.is_after(*passed));
     }
 
-    /// So many duplicates of the acknowledgement of `una` came, while everything before `nxt` was sent; says whether that
-    /// means a loss.
+    /// So many duplicates of the acknowledgement of `una` came, while everything before `nxt` was sent; says whether
+    /// that means a loss.
     pub(super) fn duplicated(&mut self, una: Seq, nxt: Seq, duplicates: u32) -> bool {
         self.duplicates = self.duplicates.saturating_add(duplicates);
         if self.duplicates < Self::DUPLICATES || self.due {

@@ -14,8 +14,8 @@ pub struct Rto {
 impl Rto {
     /// Before anything was measured.
     pub const FIRST: Duration = Duration::from_secs(1);
-    /// The shortest. The RFC asks for a second; guests delay acknowledgements by no more than this, and the way to them is
-    /// short.
+    /// The shortest. The RFC asks for a second; guests delay acknowledgements by no more than this, and the way to
+    /// them is short.
     pub const LEAST: Duration = Duration::from_millis(200);
     /// The longest, backed off or not.
     pub const MOST: Duration = Duration::from_secs(60);

@@ -1,8 +1,8 @@
 //! What the guest says, gathered until the sending side looks.
 //!
 //! Segments may come faster than the sending side looks at them, and out of order. What they say merges: the latest
-//! acknowledgement, the window of the newest segment (RFC 9293, 3.10.7.4), a count of duplicates, the end. So the memory
-//! needed does not depend on how many there were.
+//! acknowledgement, the window of the newest segment (RFC 9293, 3.10.7.4), a count of duplicates, the end. So the
+//! memory needed does not depend on how many there were.
 
 use super::Seq;
 
@@ -97,7 +97,8 @@ impl View {
             return Ok(());
         }
         let (seq, ack) = (Seq(segment.seq), Seq(segment.ack));
-        // About half-way round, a number may be both before what is acknowledged and beyond what was sent, or neither.
+        // About half-way round, a number may be both before what is acknowledged and beyond what was sent, or
+        // neither.
         let current = ack.since(self.news.ack) <= sent.since(self.news.ack);
         if !current && (ack.is_after(sent) || !self.news.ack.is_after(ack)) {
             return Err(AckBeyond { ack: ack.0, sent: sent.0 });

@@ -21,8 +21,8 @@ const NEWS: c_int = libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET;
 /// The longest that one sleep lasts: longer ones are refused by some systems, and waking once a day is no polling.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Waits for streams or a waker. Streams are edge-triggered: the bytes that are in flight stay queued and would otherwise
-/// be told of for ever.
+/// Waits for streams or a waker. Streams are edge-triggered: the bytes that are in flight stay queued and would
+/// otherwise be told of for ever.
 #[derive(Debug)]
 pub(crate) struct Readiness {
     epoll: OwnedFd,

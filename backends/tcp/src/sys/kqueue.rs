@@ -1,4 +1,5 @@
-//! Waiting with kqueue: for streams, told of once each time they get bytes, and for a pair of sockets that wakers write to.
+//! Waiting with kqueue: for streams, told of once each time they get bytes, and for a pair of sockets that wakers
+//! write to.
 
 #![allow(unsafe_code, reason = "kqueue and kevent")]
 
@@ -17,8 +18,8 @@ use super::{EVENTS, Event, done, interrupted_is_zero, owned};
 /// The longest that one sleep lasts: longer ones are refused by some systems, and waking once a day is no polling.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Waits for streams or a waker. Streams are edge-triggered (`EV_CLEAR`): the bytes that are in flight stay queued and
-/// would otherwise be told of for ever.
+/// Waits for streams or a waker. Streams are edge-triggered (`EV_CLEAR`): the bytes that are in flight stay queued
+/// and would otherwise be told of for ever.
 #[derive(Debug)]
 pub(crate) struct Readiness {
     queue: OwnedFd,

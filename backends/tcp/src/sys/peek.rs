@@ -56,7 +56,8 @@ pub(crate) fn into_guest(
     (layout.most - left, scatter(stream, &pieces, count))
 }
 
-/// Looks into the first `count` pieces, which are written, and lie in memory that is lent for as long as the caller runs.
+/// Looks into the first `count` pieces, which are written, and lie in memory that is lent for as long as the caller
+/// runs.
 fn scatter(
     stream: BorrowedFd<'_>,
     pieces: &[MaybeUninit<libc::iovec>; PIECES],
@@ -108,10 +109,12 @@ fn receive(stream: BorrowedFd<'_>, to: *mut c_void, len: usize, flags: c_int) ->
     usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }
 
-/// Has the next look begin `offset` bytes behind the first that is queued. Looking moves that on, discarding moves it back.
+/// Has the next look begin `offset` bytes behind the first that is queued. Looking moves that on, discarding moves it
+/// back.
 ///
 /// # Errors
-/// `Unsupported`, `ENOPROTOOPT` or `EOPNOTSUPP` where there is no such thing: a look always begins at the first byte then.
+/// `Unsupported`, `ENOPROTOOPT` or `EOPNOTSUPP` where there is no such thing: a look always begins at the first byte
+/// then.
 #[cfg(peek_offset)]
 pub(crate) fn seek(stream: BorrowedFd<'_>, offset: u32) -> io::Result<()> {
     let offset = c_int::try_from(offset).unwrap_or(c_int::MAX);

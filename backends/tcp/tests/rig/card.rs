@@ -1,5 +1,5 @@
-//! The guest's card as its TCP stack sees it: takes what the driver drained, does what a guest's kernel does with large
-//! segments and partial checksums, and hands on packets of an ordinary MTU.
+//! The guest's card as its TCP stack sees it: takes what the driver drained, does what a guest's kernel does with
+//! large segments and partial checksums, and hands on packets of an ordinary MTU.
 
 use std::collections::VecDeque;
 
@@ -66,7 +66,8 @@ impl Card {
     }
 }
 
-/// The packet with its length and checksums made right, after a look at the pseudo-header's sum where nothing was cut.
+/// The packet with its length and checksums made right, after a look at the pseudo-header's sum where nothing was
+/// cut.
 fn complete(packet: &[u8], is_v6: bool) -> Vec<u8> {
     let mut bytes = packet.to_vec();
     assert!(bytes.len() <= MTU, "{} bytes are more than the link takes", bytes.len());

@@ -1,5 +1,5 @@
-//! A datapath of the smallest kind: ends the guest's connections, hands them over once they are established, and writes
-//! what the guest sends into the host's sockets.
+//! A datapath of the smallest kind: ends the guest's connections, hands them over once they are established, and
+//! writes what the guest sends into the host's sockets.
 
 use std::collections::HashMap;
 use std::io::Write;

@@ -120,7 +120,8 @@ impl World {
         }
     }
 
-    /// The guest connects from `port` to what `stream` leads to, gets bytes of seed `port`, and sends `back` once that ended.
+    /// The guest connects from `port` to what `stream` leads to, gets bytes of seed `port`, and sends `back` once
+    /// that ended.
     pub(crate) fn connect(&mut self, port: u16, v6: bool, stream: TcpStream, buffer: usize, back: u64) {
         let buffers = |len| tcp::SocketBuffer::new(vec![0; len]);
         let mut socket = tcp::Socket::new(buffers(buffer), buffers(64 << 10));

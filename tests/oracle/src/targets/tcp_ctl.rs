@@ -4,9 +4,9 @@
 //! first number 4 | window 2 | scale 1 | MSS 2 | steps: what 1, ...
 //! ```
 //!
-//! Whatever the guest says: nothing is sent beyond the window it last gave, bytes are sent in order and kept until they are
-//! acknowledged, the end is told once, time is only asked for while an answer is waited for. A guest that kept the rules
-//! so far, and goes on to, gets everything.
+//! Whatever the guest says: nothing is sent beyond the window it last gave, bytes are sent in order and kept until
+//! they are acknowledged, the end is told once, time is only asked for while an answer is waited for. A guest that
+//! kept the rules so far, and goes on to, gets everything.
 
 use std::time::{Duration, Instant};
 
