@@ -145,7 +145,10 @@ impl Pool {
             let here = left.min(chain.capacity as usize);
             chain.written = here as u32;
             left -= here;
-            self.chains.swap(self.next, chain_at);
+            // Seldom: only behind a frame that left chains over.
+            if self.next != chain_at {
+                self.chains.swap(self.next, chain_at);
+            }
             self.next += 1;
             chain_at += 1;
         }
