@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Instant;
 
+use netrx::space::Lent;
 use netrx::spec::{Checksum, SegmentKind, Segmentation};
 use netrx::{Features, FrameMeta, Placed, RxSpace};
 
@@ -178,35 +179,29 @@ impl Flow {
         self.account(step, read, now)
     }
 
-    /// Enters what was read.
+    /// Enters what was read, and what that says of the stream.
     fn account(&mut self, step: Step, read: Read, now: Instant) -> Served {
         let again = matches!(step, Step::Data { again: true, .. });
-        let (looked, placed) = match read {
-            Read::Bytes { looked, placed, .. } if looked > 0 => (looked, placed),
-            Read::Bytes { .. } if !again => {
-                self.conn.finish(now);
-                return Served::Sent(0);
-            }
+        match read {
+            Read::Bytes(bytes) if bytes.looked > 0 => return self.took(step, bytes, now),
+            Read::NoRoom => return Served::NoRoom,
+            Read::NoBuffers => self.fail(End::NoBuffers),
+            // What is to be sent again was there before: somebody else took it.
+            Read::Bytes(_) if again => self.fail(End::Failed(io::ErrorKind::UnexpectedEof.into())),
+            Read::Bytes(_) => self.conn.finish(now),
+            Read::Failed(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Read::Failed(error) if error.kind() == io::ErrorKind::WouldBlock && !again => {
                 self.conn.set_readable(false, now);
-                return Served::Sent(0);
             }
-            Read::Failed(error) if error.kind() == io::ErrorKind::Interrupted => return Served::Sent(0),
-            Read::NoRoom => return Served::NoRoom,
-            Read::NoBuffers => {
-                self.fail(End::NoBuffers);
-                return Served::Sent(0);
-            }
-            // What has to be sent again was there before: somebody else took it.
-            Read::Bytes { .. } => {
-                self.fail(End::Failed(io::ErrorKind::UnexpectedEof.into()));
-                return Served::Sent(0);
-            }
-            Read::Failed(error) => {
-                self.fail(End::Failed(error));
-                return Served::Sent(0);
-            }
-        };
+            Read::Failed(error) => self.fail(End::Failed(error)),
+        }
+        Served::Sent(0)
+    }
+
+    /// Enters bytes that were read.
+    fn took(&mut self, step: Step, bytes: Bytes, now: Instant) -> Served {
+        let Bytes { asked, looked, placed } = bytes;
+        let again = matches!(step, Step::Data { again: true, .. });
         let hung_up = self.stream.as_mut().is_none_or(|stream| {
             stream.looked(looked);
             stream.hung_up
@@ -214,12 +209,14 @@ impl Flow {
         if placed > 0 {
             self.conn.sent(step, placed as u32, now);
         }
-        let all = matches!(read, Read::Bytes { asked, .. } if looked < asked) && placed == looked;
-        // What comes after this will be news; of an end there may have been news before.
-        if all && !again && !hung_up {
+        if placed < looked {
+            return Served::NoRoom;
+        }
+        // What comes after these will be news; of the end there may have been news before.
+        if looked < asked && !again && !hung_up {
             self.conn.set_readable(false, now);
         }
-        if placed < looked { Served::NoRoom } else { Served::Sent(placed) }
+        Served::Sent(placed)
     }
 
     /// Has the system read straight into the guest's buffers, behind headers whose checksums the guest completes.
@@ -246,9 +243,14 @@ impl Flow {
             Ok(looked) => looked,
             Err(error) => return Read::Failed(error),
         };
+        Read::Bytes(Bytes { asked, looked, placed: self.fill(&mut lent, layout, seq, looked) })
+    }
+
+    /// Puts headers in front of the `looked` bytes that were read; how many of those are the guest's then.
+    fn fill(&self, lent: &mut Lent<'_, '_>, layout: Layout, seq: Seq, looked: usize) -> usize {
         let mut placed = 0;
         for index in 0..lent.frames() {
-            let len = layout.run_of(&lent, index).min(looked - placed);
+            let len = layout.run_of(lent, index).min(looked - placed);
             if len == 0 {
                 break;
             }
@@ -259,7 +261,7 @@ impl Flow {
             }
             placed += len;
         }
-        Read::Bytes { asked, looked, placed }
+        placed
     }
 
     /// Reads into memory of our own, sums, and copies segment by segment: the guest cannot be asked to complete
@@ -281,7 +283,7 @@ impl Flow {
             }
             placed += len;
         }
-        Read::Bytes { asked: most, looked, placed }
+        Read::Bytes(Bytes { asked: most, looked, placed })
     }
 
     /// Places the `len` bytes at `at` behind headers, which go over what lies in front of them: that was placed
@@ -333,15 +335,20 @@ impl Flow {
 /// What reading came to.
 #[derive(Debug)]
 enum Read {
-    Bytes {
-        /// How many could have been read.
-        asked: usize,
-        /// How many were.
-        looked: usize,
-        /// How many are in guest memory.
-        placed: usize,
-    },
+    /// None, if the stream has ended.
+    Bytes(Bytes),
     Failed(io::Error),
     NoRoom,
     NoBuffers,
+}
+
+/// Bytes that were read.
+#[derive(Clone, Copy, Debug)]
+struct Bytes {
+    /// How many could have been read.
+    asked: usize,
+    /// How many were.
+    looked: usize,
+    /// How many are in guest memory.
+    placed: usize,
 }

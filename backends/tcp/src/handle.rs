@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::hub::{Arrival, Hub, Link, Place};
-use crate::machine::{AckBeyond, Counts, Segment};
+use crate::machine::{AckBeyond, Counts, Segment, Seq, View};
 use crate::promotion::{Promotion, Refusal, Refused};
 
 /// Hands connections to a [`TcpSource`](crate::TcpSource), from any thread.
@@ -107,13 +107,10 @@ impl Connection {
     /// # Errors
     /// When the connection has ended.
     pub fn received(&self, next: u32, window: u32) -> Result<(), ControlError> {
-        self.tell(|view, _| view.received(crate::machine::Seq(next), window))
+        self.tell(|view, _| view.received(Seq(next), window))
     }
 
-    fn tell<R>(
-        &self,
-        say: impl FnOnce(&mut crate::machine::View, crate::machine::Seq) -> R,
-    ) -> Result<R, ControlError> {
+    fn tell<R>(&self, say: impl FnOnce(&mut View, Seq) -> R) -> Result<R, ControlError> {
         if self.link.has_ended() {
             return Err(ControlError::Ended);
         }
@@ -140,7 +137,7 @@ pub enum ControlError {
     AckBeyond(#[from] AckBeyond),
 }
 
-/// A connection has ended, and its socket is closed.
+/// A connection has ended, and the source's descriptor of its socket is closed. The datapath drops its clone.
 ///
 /// Its place is free for another connection once this is dropped.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use std::time::Instant;
 use netrx::{FrameSource, Progress};
 use netrx_tcp::TcpSource;
 
-use bare::{Bare, FIRST, HEADERS, QUIET, STUCK, ack, pair, promotion};
+use bare::{ACK, Bare, FIRST, HEADERS, QUIET, STUCK, ack, number, pair, promotion};
 
 /// Waits on a thread of its own; the source comes back when the wait is over.
 fn waiting(mut source: TcpSource) -> Receiver<TcpSource> {
@@ -104,4 +104,29 @@ fn bytes_that_meet_a_shut_window_are_timed() {
     bare.pass();
     let due = bare.source.due();
     assert!(due.is_some_and(|due| due > Instant::now()), "its window will be probed: {due:?}");
+}
+
+#[test]
+fn no_word_is_lost_however_it_meets_the_source() {
+    const ROUNDS: u32 = 20_000;
+    let mut bare = Bare::new(4);
+    let (connection, _far) = bare.connect(1000);
+    let (told, answers) = channel();
+    let worker = thread::spawn(move || {
+        while bare.source.connections() > 0 || bare.engine.counters().snapshot().frames_taken == 0 {
+            let (progress, frames) = bare.turn();
+            frames.iter().for_each(|frame| drop(told.send(number(frame, ACK))));
+            if progress == Progress::Idle && bare.source.connections() > 0 {
+                bare.source.wait(None).expect("it waits");
+            }
+        }
+    });
+    for round in 100..100 + ROUNDS {
+        connection.received(round, 1000).expect("it is alive");
+        // It may merge with nothing: each is waited for, at all distances from the source's falling asleep.
+        assert_eq!(answers.recv_timeout(STUCK), Ok(round));
+        (0..round % 50).for_each(|_| std::hint::spin_loop());
+    }
+    drop(connection);
+    worker.join().expect("the source's thread is well");
 }
