@@ -34,6 +34,19 @@ const BATCH: usize = 1 << 20;
 ///
 /// Its descriptor is ready for reading when there is something to do ([`AsFd`]), for those who wait for several
 /// sources; they call [`recv`](FrameSource::recv) when [`due`](Self::due), too.
+///
+/// # Example
+/// ```no_run
+/// use netrx_tcp::{Promotion, TcpSource};
+/// # fn established() -> Promotion { unreachable!() }
+///
+/// let (source, promoter, ends) = TcpSource::new(1024)?; // the source is to be offered to an `RxWorkerSlot`
+/// let connection = promoter.promote(established())?;
+/// connection.received(4711, 65_535)?; // the guest sent something
+/// let ended = ends.recv()?;
+/// # drop((source, ended));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct TcpSource {
     hub: Arc<Hub>,
@@ -49,7 +62,7 @@ pub struct TcpSource {
     lists: Lists,
     /// Where bytes are summed for guests that take no partial checksums.
     scratch: Vec<u8>,
-    /// The news there are were collected just now.
+    /// News of streams were collected since the last `recv`.
     collected: bool,
 }
 
@@ -97,8 +110,8 @@ impl TcpSource {
         self.flows.len()
     }
 
-    /// Takes over all there is to know: word from handles, news of streams, the time.
-    fn look(&mut self, now: Instant) -> Result<(), SourceError> {
+    /// Takes over word from handles, and what the time says.
+    fn look(&mut self, now: Instant) {
         let mut lists = std::mem::take(&mut self.lists);
         self.hub.look(&mut lists);
         lists.arrivals.drain(..).for_each(|arrival| self.adopt(arrival));
@@ -116,7 +129,6 @@ impl TcpSource {
             }
             self.settle(slot);
         }
-        self.collect(now)
     }
 
     fn adopt(&mut self, arrival: Arrival) {
@@ -131,11 +143,9 @@ impl TcpSource {
         self.settle(slot);
     }
 
-    /// Collects news of streams, unless that was just done, or all have their turn anyway.
+    /// Collects news of streams, and silences the bell.
     fn collect(&mut self, now: Instant) -> Result<(), SourceError> {
-        if std::mem::take(&mut self.collected) || self.turns.len() == self.flows.len() {
-            return Ok(());
-        }
+        self.collected = true;
         let Self { flows, turns, timers, readiness, .. } = self;
         readiness
             .collect(|event| {
@@ -224,17 +234,21 @@ impl AsFd for TcpSource {
 impl FrameSource for TcpSource {
     fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
         let now = Instant::now();
-        self.look(now)?;
-        let sent = self.send(space, now);
-        if sent != Received::Empty {
-            return Ok(sent);
+        self.look(now);
+        // Those that have their turn anyway are no news.
+        if !self.collected && self.turns.len() < self.flows.len() {
+            self.collect(now)?;
         }
-        let promoted = self.promoters.strong_count() > 0;
-        Ok(match self.hub.may_sleep() {
-            false => Received::More,
-            true if !promoted && self.flows.is_empty() => Received::Closed,
-            true => Received::Empty,
-        })
+        let sent = self.send(space, now);
+        if sent == Received::Empty && !self.collected {
+            self.collect(now)?;
+        }
+        self.collected = false;
+        if sent != Received::Empty || !self.turns.is_empty() || !self.hub.may_sleep() {
+            return Ok(Received::More);
+        }
+        let over = self.promoters.strong_count() == 0 && self.flows.is_empty();
+        Ok(if over { Received::Closed } else { Received::Empty })
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
