@@ -4,7 +4,8 @@
 #![cfg(unix)]
 
 use std::error::Error;
-use std::net::Shutdown;
+use std::io::Write;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use netrx_decorators::Merge;
 use netrx_mock::conformance::{self, Feeder};
 use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape, traffic};
 use netrx_socketpair::SocketSource;
+use netrx_tcp::{Endpoint, Promotion, Segment, TcpSource};
 
 const STUCK: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(100);
@@ -57,13 +59,20 @@ struct Rig {
 }
 
 fn rig() -> Result<Rig, Box<dyn Error>> {
-    let memory = MockMemory::heap(&[1 << 18]);
-    let features = Features::VERSION_1 | Features::EVENT_IDX;
-    let driver = FakeDriver::new(&memory, DriverConfig::new(16, features, Shape::single(2048)))?;
     let (near, socket) = SocketSource::pair(1514)?;
     let shut = UnixDatagram::from(near.as_fd().try_clone_to_owned()?);
     let (channel, frames) = bounded(256);
-    let sources: [Box<dyn FrameSource>; 2] = [Box::new(near), Box::new(ChannelSource::new(frames))];
+    let (slot, driver, waits) = start([Box::new(near), Box::new(ChannelSource::new(frames))])?;
+    Ok(Rig { slot, driver, near: shut, socket, channel, waits })
+}
+
+type Started = (RxWorkerSlot<MockMemory, MockIrq>, FakeDriver, Arc<AtomicU64>);
+
+/// A guest, a worker over the sources, and how often that waited.
+fn start(sources: [Box<dyn FrameSource>; 2]) -> Result<Started, Box<dyn Error>> {
+    let memory = MockMemory::heap(&[1 << 18]);
+    let features = Features::VERSION_1 | Features::EVENT_IDX;
+    let driver = FakeDriver::new(&memory, DriverConfig::new(16, features, Shape::single(2048)))?;
     let waits = Arc::<AtomicU64>::default();
     let slot = RxWorkerSlot::default();
     slot.deposit_memory(memory);
@@ -72,7 +81,7 @@ fn rig() -> Result<Rig, Box<dyn Error>> {
     let config =
         RxConfig { ring: driver.ring_config(), features, engine: EngineConfig::default(), restored: false };
     slot.driver_ok(config)?;
-    Ok(Rig { slot, driver, near: shut, socket, channel, waits })
+    Ok((slot, driver, waits))
 }
 
 impl Rig {
@@ -207,6 +216,56 @@ fn the_waker_of_the_socket_ends_the_sleep_of_all() -> Result<(), Box<dyn Error>>
         assert!((QUIET / 2..STUCK).contains(&begin.elapsed()), "{:?}", begin.elapsed());
         assert!(waking.join().is_ok());
     }
+    Ok(())
+}
+
+/// A connection that was handed over wakes the merge by its stream, by word from its handle, and by the time after which its
+/// bytes are sent again.
+#[test]
+fn a_promoted_connection_ends_the_sleep() -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let stream = TcpStream::connect(listener.local_addr()?)?;
+    let mut far = listener.accept()?.0;
+    let (tcp, promoter, _ends) = TcpSource::new(1)?;
+    let (_channel, frames) = bounded::<Vec<u8>>(1);
+    let (slot, mut driver, _) = start([Box::new(tcp), Box::new(ChannelSource::new(frames))])?;
+    if driver.post(usize::MAX).kick {
+        slot.kick();
+    }
+    let end = |last, addr: &str| -> Result<_, Box<dyn Error>> {
+        Ok(Endpoint { mac: [2, 0, 0, 0, 0, last], addr: addr.parse()? })
+    };
+    let connection = promoter.promote(Promotion {
+        stream,
+        remote: end(1, "10.0.0.1:80")?,
+        guest: end(2, "10.0.0.2:4000")?,
+        next: 1000,
+        window: 1 << 16,
+        scale: 0,
+        mss: 1460,
+        expected: 77,
+        receive_window: 1000,
+        receive_scale: 0,
+    })?;
+    let mut next = || -> Result<Vec<u8>, Box<dyn Error>> {
+        let begin = Instant::now();
+        loop {
+            assert!(begin.elapsed() < STUCK, "no frame comes");
+            if let Some(frame) = driver.drain_frames()?.pop() {
+                return Ok(frame);
+            }
+            thread::yield_now();
+        }
+    };
+    thread::sleep(QUIET);
+    far.write_all(b"to the guest")?;
+    let first = next()?;
+    assert!(first.ends_with(b"to the guest"));
+    assert_eq!(next()?, first, "nobody acknowledged it: it is sent again, at its time");
+    connection.segment(&Segment { seq: 77, ack: 1012, window: u16::MAX, ..Segment::default() })?;
+    thread::sleep(QUIET);
+    connection.received(78, 1000)?;
+    assert_eq!(next()?.get(42..46), Some(&78_u32.to_be_bytes()[..]), "what was received is acknowledged");
     Ok(())
 }
 

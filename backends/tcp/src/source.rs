@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
+use netrx::source::{Watch, Watched};
 use netrx::{FrameSource, Received, RxSpace, SourceError};
 use slab::Slab;
 
@@ -32,8 +33,9 @@ const BATCH: usize = 1 << 20;
 /// * **Errors**: those of a connection end the connection. The source fails only when it cannot wait.
 /// * **Threads**: as any source; handles are used from all others meanwhile.
 ///
-/// Its descriptor is ready for reading when there is something to do ([`AsFd`]), for those who wait for several
-/// sources; they call [`recv`](FrameSource::recv) when [`due`](Self::due), too.
+/// It is waited for together with other sources by its descriptor and its time ([`watch`](FrameSource::watch)). An event loop
+/// that drives it by itself polls the descriptor for reading ([`AsFd`]), and calls [`recv`](FrameSource::recv) when
+/// [`due`](Self::due), too.
 ///
 /// # Example
 /// ```no_run
@@ -265,6 +267,15 @@ impl FrameSource for TcpSource {
             .map_err(failed("wait for streams"))?;
         self.collected = true;
         Ok(())
+    }
+
+    fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
+        if !self.hub.may_sleep() {
+            watch.ready();
+        }
+        self.due().into_iter().for_each(|due| watch.until(due));
+        watch.readable(self.readiness.as_fd());
+        Watched::Yes
     }
 
     fn waker(&self) -> Waker {
