@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
-use std::task::Waker;
+use std::task::{Wake, Waker};
 use std::time::Instant;
 
 use netrx::source::{Watch, Watched};
@@ -55,6 +56,7 @@ pub struct TcpSource {
     promoters: Weak<Alive>,
     ended: Sender<Ended>,
     look: Look,
+    knock: Arc<Knock>,
     readiness: Readiness,
     flows: Slab<Flow>,
     /// Flows that may have something to send, in the order of their turns.
@@ -90,6 +92,7 @@ impl TcpSource {
             promoters: Arc::downgrade(promoter.alive()),
             ended,
             look,
+            knock: Arc::new(Knock { woken: AtomicBool::new(false), bell: readiness.waker() }),
             readiness,
             flows: Slab::new(),
             turns: VecDeque::new(),
@@ -254,7 +257,7 @@ impl FrameSource for TcpSource {
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
-        if !self.hub.may_sleep() {
+        if self.knock.was_woken() || !self.hub.may_sleep() {
             return Ok(());
         }
         let until = [until, self.due()].into_iter().flatten().min();
@@ -266,6 +269,7 @@ impl FrameSource for TcpSource {
             })
             .map_err(failed("wait for streams"))?;
         self.collected = true;
+        self.knock.was_woken();
         Ok(())
     }
 
@@ -279,7 +283,32 @@ impl FrameSource for TcpSource {
     }
 
     fn waker(&self) -> Waker {
-        self.readiness.waker()
+        Waker::from(Arc::clone(&self.knock))
+    }
+}
+
+/// What others wake the source by. It is remembered until the next wait, though a `recv` before that silences the bell.
+#[derive(Debug)]
+struct Knock {
+    woken: AtomicBool,
+    bell: Waker,
+}
+
+impl Knock {
+    /// Whether it was woken since it was last asked.
+    fn was_woken(&self) -> bool {
+        self.woken.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Wake for Knock {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.bell.wake_by_ref();
     }
 }
 

@@ -46,6 +46,19 @@ fn a_wake_before_a_wait_is_remembered() {
 }
 
 #[test]
+fn a_wake_before_a_turn_ends_the_wait_after_it() {
+    let (mut bare, mut held) = (Bare::new(4), Vec::new());
+    for connections in 0..3 {
+        bare.source.waker().wake();
+        (0..3).for_each(|_| bare.pass());
+        let begin = Instant::now();
+        bare.source.wait(Some(begin + STUCK)).expect("it waits");
+        assert!(begin.elapsed() < STUCK, "with {connections} connections");
+        held.push(bare.connect(1000));
+    }
+}
+
+#[test]
 fn a_wake_a_connection_bytes_and_word_each_end_a_wait() {
     let Bare { source, promoter, ends, mut engine, mut driver } = Bare::new(4);
     driver.post(usize::MAX);
