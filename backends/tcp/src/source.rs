@@ -274,7 +274,7 @@ impl FrameSource for TcpSource {
     }
 
     fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
-        if !self.hub.may_sleep() {
+        if self.knock.is_woken() || !self.hub.may_sleep() {
             watch.ready();
         }
         self.due().into_iter().for_each(|due| watch.until(due));
@@ -295,7 +295,12 @@ struct Knock {
 }
 
 impl Knock {
-    /// Whether it was woken since it was last asked.
+    /// Whether the next wait is to end at once.
+    fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::Acquire)
+    }
+
+    /// Whether it was woken since it was last asked this.
     fn was_woken(&self) -> bool {
         self.woken.swap(false, Ordering::AcqRel)
     }
