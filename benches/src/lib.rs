@@ -59,7 +59,8 @@ fn run(cli: &Cli) -> Result<()> {
     println!("{}", table::render(&report));
     report.write_json(&cli.out.join("report.json"))?;
     let plots = plot::write_all(&report, &cli.out)?;
-    eprintln!("wrote report.json and {} to {}", plots.join(", "), cli.out.display());
+    let files: Vec<_> = std::iter::once("report.json").chain(plots).collect();
+    eprintln!("wrote {} to {}", files.join(", "), cli.out.display());
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! What is asked of every source, as far as a source of TCP frames can be asked: its frames are its own making, so
-//! the suite of the mock, which sends frames of its own, does not fit.
+//! What is asked of every source. The frames are its own making, so of the mock's suite only the part fits that sends none;
+//! the rest of it is here.
 
 #![cfg(supported)]
 #![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Instant;
 
 use netrx::{FrameSource, Progress};
+use netrx_mock::conformance;
 use netrx_tcp::TcpSource;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -29,20 +30,11 @@ fn waiting(mut source: TcpSource) -> Receiver<TcpSource> {
 }
 
 #[test]
-fn empty_is_idle() {
-    let mut bare = Bare::new(4);
-    for _ in 0..3 {
-        assert_eq!(bare.turn().0, Progress::Idle);
-    }
-}
-
-#[test]
-fn a_wake_before_a_wait_is_remembered() {
-    let mut bare = Bare::new(4);
-    bare.source.waker().wake();
-    let begin = Instant::now();
-    bare.source.wait(Some(begin + STUCK)).expect("it waits");
-    assert!(begin.elapsed() < STUCK);
+fn the_suite_of_sources_that_make_their_own_frames() {
+    conformance::waiting_source(|| {
+        let (source, promoter, ends) = TcpSource::new(4).expect("descriptors");
+        (source, (promoter, ends))
+    });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::guest::Guest;
-use super::{PAGES, flows, netrx_load, predecessor_load};
+use super::{PAGES, counted, flows, netrx_load, predecessor_load};
 use crate::Result;
 use crate::cli::Effort;
 use crate::guest::Driver;
@@ -49,7 +49,7 @@ struct Outcome {
 pub(crate) fn run(effort: &Effort, report: &mut Report) -> Result<()> {
     let bytes = effort.load_frames * 2048;
     for count in [1, 2, 8] {
-        let case = format!("{count} flows, worker");
+        let case = format!("{}, worker", counted(count));
         let mut outcomes: [Vec<Outcome>; 2] = Default::default();
         for round in 0..effort.worker_rounds {
             eprintln!("tcp: {case}, round {} of {} ...", round + 1, effort.worker_rounds);

@@ -73,7 +73,7 @@ pub(crate) fn run(effort: &Effort, report: &mut Report) -> Result<()> {
 }
 
 fn measure(buffers: Buffers, flows: usize, effort: &Effort, report: &mut Report) -> Result<()> {
-    let case = format!("{flows} flows, {}", buffers.name);
+    let case = format!("{}, {}", counted(flows), buffers.name);
     eprintln!("tcp: {case} ...");
     let ram = Layout::memory(buffers.shape)?;
     let mut pullers = Vec::new();
@@ -98,4 +98,10 @@ fn turn(puller: &mut dyn Puller, length: Duration) -> Result<f64> {
     }
     let mib = (FRAMES * CHUNK) as f64 / f64::from(1 << 20);
     Ok(quantile(&passes, 0.5) / 1000.0 / mib)
+}
+
+/// So many flows, in words.
+fn counted(flows: usize) -> String {
+    let plural = if flows == 1 { "" } else { "s" };
+    format!("{flows} flow{plural}")
 }

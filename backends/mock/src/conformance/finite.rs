@@ -13,8 +13,8 @@ pub fn finite_source<S: FrameSource + 'static>(make: impl Fn(&[Vec<u8>]) -> S) {
     frames_arrive_and_it_closes(&make, Features::NONE, Shape::chained(&[1, 11, 3, 2033]));
     frames_arrive_and_it_closes(&make, Features::VERSION_1 | Features::MRG_RXBUF, Shape::single(256));
     a_full_guest_loses_nothing(&make);
-    a_wake_before_a_wait_is_remembered(closed(&make));
-    a_wake_during_a_wait_ends_it(closed(&make));
+    a_wake_before_a_wait_is_remembered((closed(&make), ()));
+    a_wake_during_a_wait_ends_it((closed(&make), ()));
 }
 
 fn frames(lens: &[usize]) -> Vec<Vec<u8>> {

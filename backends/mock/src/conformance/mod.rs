@@ -25,4 +25,4 @@ pub use hypervisor::hypervisor;
 pub use irq::irq;
 pub use level::level;
 pub use memory::memory;
-pub use source::{Feeder, source};
+pub use source::{Feeder, source, waiting_source};
