@@ -251,7 +251,8 @@ impl<'t> RxSpace<'t> {
     /// Places a plain frame that the lane did not take, perhaps only because it was at its end.
     #[inline(never)]
     fn put_plain(&mut self, frame: &[u8]) -> Placed {
-        if !self.declined {
+        let is_for_guest = frame.len() >= MIN_FRAME && !self.discard;
+        if is_for_guest && !self.declined {
             self.close_lane();
             if self.left == 0 {
                 return Placed::NoRoom;
@@ -264,7 +265,7 @@ impl<'t> RxSpace<'t> {
                 return Placed::Delivered;
             }
             // A driver whose chain it declines has more of the kind.
-            self.declined = frame.len() >= MIN_FRAME;
+            self.declined = true;
         }
         self.put_in_pool(frame, FrameMeta::PLAIN)
     }
