@@ -57,8 +57,9 @@
 //! | [`worker`] | the slot and its thread | `engine` |
 //! | [`mmio`] | the card's registers, its interrupts, the transmit queue's reader handed out | `worker` and below |
 //!
-//! Backends are crates of their own (`netrx-channel`, `netrx-socketpair`, `netrx-tcp`, `netrx-pcap`, `netrx-mock`), and
-//! core knows none of them.
+//! Backends are crates of their own: frames come by `netrx-channel`, `netrx-socketpair`, `netrx-tcp` and `netrx-pcap`, sources
+//! go into those of `netrx-decorators`, `netrx-kvm` and `netrx-hvf` are hypervisors, and `netrx-mock` stands in for all of it.
+//! Core knows none of them.
 
 pub mod engine;
 pub mod hypervisor;
