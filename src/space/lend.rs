@@ -165,12 +165,16 @@ fn limit_loan(space: &mut RxSpace<'_>, largest: usize) {
     space.ring.pool().slots.truncate(frames.max(1));
 }
 
+/// No more than so many bytes of merged buffers are taken for more than one frame: what is not needed waits in the pool.
+const MOST_AHEAD: usize = 1 << 18;
+
 /// Lists over the free chains: one chain a frame, or as many as the largest frame needs where the guest merges them.
 fn lend_chains(space: &mut RxSpace<'_>, largest: usize, frames: usize) {
     let header = space.rules.len();
     let merged = space.rules.mergeable();
     let need = if merged { header + largest } else { 0 };
-    space.reserve(Want { chains: frames, bytes: need });
+    let ahead = need.saturating_mul(frames).min(MOST_AHEAD);
+    space.reserve(Want { chains: frames, bytes: need.max(ahead) });
     let mut chain = 0;
     while space.ring.pool().slots.len() < frames {
         let Some((slot, room)) = space.ring.pool().lend(chain, header, need) else { return };
