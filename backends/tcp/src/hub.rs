@@ -117,9 +117,10 @@ impl Hub {
 
     /// Leaves word of a connection.
     pub(crate) fn tell<R>(&self, link: &Arc<Link>, say: impl FnOnce(&mut View, Seq) -> R) -> R {
-        let sent = Seq(link.sent.load(Ordering::Acquire));
         let (said, listed) = {
             let mut word = lock(&link.word);
+            // Read with the lock held: so it is never before what was acknowledged.
+            let sent = Seq(link.sent.load(Ordering::Acquire));
             (say(&mut word.view, sent), mem::replace(&mut word.listed, true))
         };
         if !listed {
@@ -197,4 +198,41 @@ impl Link {
 /// What is behind these locks is whole at any time.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
+
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::machine::Segment;
+
+    #[test]
+    fn word_of_two_threads_does_not_take_an_acknowledgement_back() {
+        let hub = Hub::new(1, Waker::noop().clone());
+        let link = Arc::new(Link {
+            id: 0,
+            word: Mutex::new(Word { view: View::new(Seq(0), 60_000, 0, Seq(7), 0), listed: false }),
+            sent: AtomicU32::new(1000),
+            ended: AtomicBool::new(false),
+            slot: AtomicU32::new(0),
+        });
+        let segment = |ack| Segment { seq: 7, ack, window: 60_000, ..Segment::default() };
+        thread::scope(|scope| {
+            let older = hub.tell(&link, |view, _| {
+                // Another thread has an older segment to tell of, and waits for this one.
+                let older = scope.spawn(|| hub.tell(&link, |view, sent| view.segment(&segment(900), sent)));
+                thread::sleep(Duration::from_millis(100));
+                // More is sent to the guest meanwhile, and acknowledged.
+                link.set_sent(Seq(2000));
+                view.segment(&segment(2000), Seq(link.sent())).expect("it was sent");
+                older
+            });
+            let _ = older.join().expect("it is well");
+        });
+        assert_eq!(link.news().ack, Seq(2000));
+    }
 }

@@ -49,7 +49,10 @@
 //! # What it does not
 //! There are no options in its headers: agree on neither timestamps nor selective acknowledgements in the handshake.
 //! It keeps no `TIME-WAIT`: a segment that comes after the end gets [`ControlError::Ended`], and the datapath
-//! answers. VLAN tags, urgent data and ECN are not served.
+//! answers. VLAN tags and ECN are not served; urgent bytes stay in the stream, and are not pointed at.
+//!
+//! Nothing is done for connections while the guest has no buffers posted: the worker sleeps until there are some, and
+//! sockets of connections that end meanwhile are closed then. The source's places bound how many there can be.
 //!
 //! # Platforms
 //! Linux waits with epoll and an eventfd, macOS and the BSDs with kqueue. On other systems only the [`machine`] is

@@ -36,7 +36,8 @@ pub(crate) struct Stream {
     at: Seq,
     /// A look may begin elsewhere than at the first byte.
     offsets: bool,
-    /// Nothing will come any more, beside what is queued.
+    /// Nothing will come any more, beside what is queued, or reads may come short for other reasons: only one that
+    /// would block says that nothing is left.
     pub(crate) hung_up: bool,
     /// The system was told to leave it alone.
     pub(crate) hushed: bool,
@@ -46,7 +47,8 @@ impl Stream {
     /// The socket's first byte has the number `base`.
     pub(crate) fn new(socket: TcpStream, base: Seq, look: Look) -> Self {
         // Whatever the reason why it cannot: looking from the first byte always works.
-        let offsets = look == Look::Anywhere && peek::seek(socket.as_fd(), 0).is_ok();
+        let kept = peek::keep_urgent(socket.as_fd()).is_ok();
+        let offsets = look == Look::Anywhere && kept && peek::seek(socket.as_fd(), 0).is_ok();
         Self { socket, base, at: base, offsets, hung_up: false, hushed: false }
     }
 

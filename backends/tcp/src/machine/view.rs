@@ -116,14 +116,16 @@ impl View {
     fn acknowledged(&mut self, seq: Seq, ack: Seq, segment: &Segment, sent: Seq) {
         let window = u32::from(segment.window) << self.scale.min(14);
         let silent = segment.payload == 0 && !segment.fin && window == self.news.window;
-        if ack != self.news.ack {
+        // It never goes back here: what acknowledges more was said later, whatever its number.
+        let is_news = ack != self.news.ack;
+        if is_news {
             self.news.ack = ack;
             self.news.duplicates = 0;
         } else if silent && sent != ack {
             self.news.duplicates = self.news.duplicates.saturating_add(1);
         }
         let (newest, newest_ack) = self.newest;
-        if seq.is_after(newest) || (seq == newest && !newest_ack.is_after(ack)) {
+        if is_news || seq.is_after(newest) || (seq == newest && !newest_ack.is_after(ack)) {
             self.newest = (seq, ack);
             self.news.window = window;
         }

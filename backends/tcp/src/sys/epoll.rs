@@ -17,7 +17,9 @@ use super::{EVENTS, Event, done, interrupted_is_zero, owned};
 /// The bell's name; streams have shorter ones.
 const BELL: u64 = u64::MAX;
 /// What a stream is watched for.
-const NEWS: c_int = libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET;
+const NEWS: c_int = libc::EPOLLIN | libc::EPOLLPRI | libc::EPOLLRDHUP | libc::EPOLLET;
+/// After these a read that comes short does not mean that nothing is left: reads stop at an urgent byte.
+const SHORT: c_int = libc::EPOLLHUP | libc::EPOLLRDHUP | libc::EPOLLERR | libc::EPOLLPRI;
 /// The longest that one sleep lasts: longer ones are refused by some systems, and waking once a day is no polling.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -114,8 +116,7 @@ impl Readiness {
                 // Nothing to be read means that it is silent.
                 (BELL, _) => drop((&self.bell.0).read(&mut [0; 8])),
                 (name, what) => {
-                    let ends = libc::EPOLLHUP | libc::EPOLLRDHUP | libc::EPOLLERR;
-                    each(Event { name: name as u32, hung_up: what & ends as u32 != 0 });
+                    each(Event { name: name as u32, hung_up: what & SHORT as u32 != 0 });
                 }
             }
         }

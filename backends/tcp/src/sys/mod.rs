@@ -27,7 +27,7 @@ pub(crate) const EVENTS: usize = 64;
 pub(crate) struct Event {
     /// The name it is watched under.
     pub(crate) name: u32,
-    /// Nothing will come any more, beside what is queued.
+    /// Nothing will come any more, beside what is queued, or reads may come short for other reasons.
     pub(crate) hung_up: bool,
 }
 

@@ -109,6 +109,17 @@ fn receive(stream: BorrowedFd<'_>, to: *mut c_void, len: usize, flags: c_int) ->
     usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }
 
+/// Leaves urgent bytes where they are in the stream (RFC 6093). Out of it, they would not be looked at, but count as an
+/// offset.
+pub(crate) fn keep_urgent(stream: BorrowedFd<'_>) -> io::Result<()> {
+    let on: c_int = 1;
+    // SAFETY: the value is borrowed, and the length is its own.
+    super::done(unsafe {
+        let (value, len) = ((&raw const on).cast(), size_of::<c_int>() as libc::socklen_t);
+        libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_OOBINLINE, value, len)
+    })
+}
+
 /// Has the next look begin `offset` bytes behind the first that is queued. Looking moves that on, discarding moves it
 /// back.
 ///
