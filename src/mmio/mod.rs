@@ -33,6 +33,7 @@ pub use transmit::Transmit;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use bank::{Bank, Effect, RECEIVE, TRANSMIT};
 
@@ -119,13 +120,15 @@ impl<M: GuestMemory + Clone + 'static, L: LevelLine> MmioDevice<M, L> {
     /// Takes the link up or down; a live driver is interrupted for the change.
     ///
     /// # Errors
-    /// When the level line fails. The link has changed all the same.
+    /// When the level line fails. The link has changed all the same; the same call again tries the line again.
     pub fn set_link(&self, up: bool) -> Result<(), IrqError> {
         let mut bank = lock(&self.bank);
-        if bank.space.set_link(up) && bank.is_live() {
-            self.irq.set(interrupt::CONFIG)?;
+        let changed = bank.space.set_link(up);
+        match bank.is_live() {
+            // Without a change, too: the line may have failed at the last one.
+            true => self.irq.set(if changed { interrupt::CONFIG } else { 0 }),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// The guest reads `data.len()` bytes at `offset` from the device's beginning, little-endian.
@@ -270,7 +273,7 @@ impl<M: GuestMemory, L: LevelLine> fmt::Debug for MmioDevice<M, L> {
 fn end_hook<L: LevelLine>(irq: MmioIrq<L>, hook: Arc<Mutex<Option<EndHook>>>) -> impl FnMut(&End) + Send {
     move |end| {
         if matches!(end, End::Failed(EngineError::Ring(_)))
-            && let Err(error) = irq.needs_reset()
+            && let Err(error) = tell_of_ring(&irq)
         {
             tracing::error!(%error, "the guest was not interrupted for its broken ring");
         }
@@ -278,6 +281,21 @@ fn end_hook<L: LevelLine>(irq: MmioIrq<L>, hook: Arc<Mutex<Option<EndHook>>>) ->
             hook(end);
         }
     }
+}
+
+/// How often a busy line is tried for a broken ring, and how long it is left alone in between: a tenth of a second in all.
+const TRIES: u32 = 1000;
+const PAUSE: Duration = Duration::from_micros(100);
+
+/// Interrupts the guest for its broken ring. A busy line is tried again here, since nobody will come again.
+fn tell_of_ring<L: LevelLine>(irq: &MmioIrq<L>) -> Result<(), IrqError> {
+    for _ in 1..TRIES {
+        match irq.needs_reset() {
+            Err(IrqError::Busy) => std::thread::sleep(PAUSE),
+            told => return told,
+        }
+    }
+    irq.needs_reset()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -156,3 +156,30 @@ fn a_missing_source() -> Tested {
     rig.start()?;
     Ok(())
 }
+
+/// A line that is busy when the link changes: who asks again as told has the guest interrupted.
+#[test]
+fn a_link_that_changes_while_the_line_is_busy() -> Tested {
+    let rig = Rig::new(Features::VERSION_1)?;
+    rig.start()?;
+    rig.probe.fail([netrx::IrqError::Busy]);
+    assert!(rig.device.set_link(false).is_err(), "it is told that the line was not raised");
+    rig.device.set_link(false)?;
+    assert!(rig.probe.is_high(), "the second try says that it was");
+    Ok(())
+}
+
+/// A ring that breaks while the line is busy: the guest is interrupted all the same.
+#[test]
+fn a_ring_that_breaks_while_the_line_is_busy() -> Tested {
+    let mut rig = Rig::new(Features::VERSION_1)?;
+    rig.start()?;
+    let index = rig.driver.hostile().next_avail();
+    rig.driver.hostile().avail_index(index.wrapping_add(100));
+    rig.probe.fail([IrqError::Busy]);
+    rig.script.frame(*b"nowhere to go, for now");
+    rig.write(Register::QueueNotify, RECEIVE)?;
+    eventually("the status says so", || rig.read(Register::Status) == LIVE | status::NEEDS_RESET);
+    eventually("the line rises", || rig.probe.is_high());
+    Ok(())
+}
