@@ -113,3 +113,23 @@ fn a_swapped_map_is_seen_at_the_next_turn() -> Done {
     assert_eq!(frame, [7; 64]);
     Ok(())
 }
+
+#[test]
+fn a_frame_to_be_sent_whose_memory_is_unplugged_is_counted() -> Done {
+    let atomic = GuestMemoryAtomic::new(two_regions()?);
+    let memory = AtomicMemory::from(atomic.clone());
+    post(&memory, 0, HIGH, 112)?;
+    // For the device to read.
+    word(&memory, LOW + 8, 112_u64)?;
+    let mut reader = netrx::ring::TxReader::new(ring(), Features::VERSION_1, memory)?;
+    // There is no way to send it now: it is to come again.
+    assert!(reader.turn()?.frame()?.is_some());
+    let (small, _) = atomic.memory().remove_region(GuestAddress(HIGH), LEN as u64)?;
+    atomic.lock().map_err(|_| "poisoned")?.replace(small);
+    let mut turn = reader.turn()?;
+    assert!(turn.frame()?.is_none(), "nothing backs it any more");
+    assert!(turn.publish(), "the driver gets it back");
+    let stats = reader.stats();
+    assert_eq!(stats.frames + stats.chains_bad, 1, "a used entry that nothing counts: {stats:?}");
+    Ok(())
+}

@@ -11,7 +11,9 @@
 
 #![allow(unsafe_code, reason = "reads the buffers that it has just found")]
 
-use super::{ConfigError, Cursor, Pool, Ring, RingConfig, RingError, Slot, SplitRing, SplitTurn, Want};
+use super::{
+    ConfigError, Cursor, Ledger, Pool, Ring, RingConfig, RingError, Slot, SplitRing, SplitTurn, Want,
+};
 use crate::mem::{GuestBuf, GuestMemory};
 use crate::spec::{Features, HeaderRules};
 
@@ -41,7 +43,7 @@ pub struct TxStats {
     /// Their bytes, without headers.
     pub bytes: u64,
     /// Chains completed unread because the guest made them wrong: see [`ChainFault`](super::ChainFault). Longer than any
-    /// frame, or of more than 1024 buffers, is wrong as well.
+    /// frame, of more than 1024 buffers, or unplugged while it waited, is wrong as well.
     pub chains_bad: u64,
 }
 
@@ -73,7 +75,8 @@ impl<M: GuestMemory> TxReader<M> {
     /// What was read so far.
     #[must_use]
     pub fn stats(&self) -> TxStats {
-        let chains_bad = self.ring.ledger.bad + self.refused;
+        let Ledger { bad, emptied, .. } = self.ring.ledger;
+        let chains_bad = bad + emptied + self.refused;
         TxStats { frames: self.sent, bytes: self.bytes, chains_bad }
     }
 

@@ -9,6 +9,9 @@ use crate::mem::{GuestBuf, GuestSlice};
 /// Scatter lists longer than this are refused by common systems (`IOV_MAX`).
 pub(crate) const MAX_LIST: usize = 1024;
 
+/// No more than this of the host's memory is set aside, or one frame's room if that is more.
+const MOST_ASIDE: usize = 1 << 20;
+
 /// The part of the free chains that is lent for one frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slot {
@@ -89,8 +92,15 @@ impl Pool {
         self.slots.extend(std::iter::repeat_n(slot, frames));
     }
 
-    /// Has the frames of all slots read to bytes of the host's, as many as each has room for.
+    /// Has the frames of all slots read to bytes of the host's, as many as each has room for. Slots beyond [`MOST_ASIDE`]
+    /// are taken back: how much one has is the guest's choice.
     pub(crate) fn set_aside(&mut self) {
+        let rooms = self.slots.iter().scan(0, |room, slot| {
+            *room += slot.room;
+            Some(*room)
+        });
+        let kept = rooms.take_while(|room| *room <= MOST_ASIDE).count();
+        self.slots.truncate(kept.max(1));
         let room = self.slots.iter().map(|slot| slot.room).sum();
         self.scratch.resize(self.scratch.len().max(room), 0);
         // SAFETY: the bytes are this pool's own, and only ever reached through this pointer while they are lent.
