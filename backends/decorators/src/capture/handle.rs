@@ -49,6 +49,9 @@ pub enum CaptureError {
     /// The file could not be written. It ends with the last frame that was.
     #[error("the capture ended early, its file cannot be written: {0}")]
     Write(#[source] io::Error),
+    /// The writer itself asks for its end, which it would wait for.
+    #[error("a writer cannot stop its own capture: have another thread stop it")]
+    OwnThread,
     /// The writer panicked.
     #[error("the capture ended early, its writer panicked")]
     Panicked,
@@ -119,10 +122,14 @@ impl CaptureHandle {
     /// source does not.
     ///
     /// # Errors
-    /// When the capture had ended before, because of its writer. That is told once: after it there is none.
+    /// When the capture had ended before, because of its writer. That is told once: after it there is none. When the
+    /// writer's own thread asks; nothing changes then.
     pub fn stop(&self) -> Result<Option<Captured>, CaptureError> {
         let session = {
             let mut session = self.shared.lock();
+            if session.as_ref().is_some_and(Session::is_own) {
+                return Err(CaptureError::OwnThread);
+            }
             self.shared.active.store(false, Ordering::Relaxed);
             session.take()
         };
@@ -197,10 +204,20 @@ impl Session {
         self.batches.send(Batch { tape, at: SystemTime::now(), missed }).is_ok()
     }
 
+    /// Whether this is the writer's thread.
+    fn is_own(&self) -> bool {
+        self.thread.thread().id() == thread::current().id()
+    }
+
     fn end(mut self) -> Result<Captured, CaptureError> {
+        let own = self.is_own();
         // Without frames, it only tells what was missed at the end.
         self.send(Tape::new());
         drop(self.batches);
+        if own {
+            // The writer let go of the last handle: the file is whole once it returns.
+            return Err(CaptureError::OwnThread);
+        }
         self.thread.join().unwrap_or(Err(CaptureError::Panicked))
     }
 }
