@@ -64,6 +64,10 @@ impl MsiRoute {
 impl Drop for Entry {
     fn drop(&mut self) {
         let mut msis = self.routes.lock();
+        // The number of a route that was refused may be another's by now.
+        if msis.get(&self.irq.0).is_none_or(|msi| !std::ptr::eq(msi.route.as_ptr(), self)) {
+            return;
+        }
         if let Err(error) = self.routes.change(&mut msis, self.irq, None) {
             // Harmless: no line is on it. The next change removes it.
             tracing::debug!(%error, "an MSI route stays until the next change");
