@@ -202,9 +202,9 @@ impl Flow {
     fn took(&mut self, step: Step, bytes: Bytes, now: Instant) -> Served {
         let Bytes { asked, looked, placed } = bytes;
         let again = matches!(step, Step::Data { again: true, .. });
-        let hung_up = self.stream.as_mut().is_none_or(|stream| {
+        let reads_short = self.stream.as_mut().is_none_or(|stream| {
             stream.looked(looked);
-            stream.hung_up
+            stream.reads_short
         });
         if placed > 0 {
             self.conn.sent(step, placed as u32, now);
@@ -213,7 +213,7 @@ impl Flow {
             return Served::NoRoom;
         }
         // What comes after these will be news; of the end there may have been news before.
-        if looked < asked && !again && !hung_up {
+        if looked < asked && !again && !reads_short {
             self.conn.set_readable(false, now);
         }
         Served::Sent(placed)

@@ -337,7 +337,7 @@ fn news(
     flow.conn.set_readable(true, now);
     enqueue(turns, flow, event.name);
     let Some(stream) = flow.stream.as_mut() else { return };
-    stream.hung_up |= event.hung_up;
+    stream.reads_short |= event.reads_short;
     if !flow.queued && !stream.hushed {
         stream.hushed = readiness.hush(stream.as_fd(), event.name).is_ok();
     }

@@ -36,9 +36,8 @@ pub(crate) struct Stream {
     at: Seq,
     /// A look may begin elsewhere than at the first byte.
     offsets: bool,
-    /// Nothing will come any more, beside what is queued, or reads may come short for other reasons: only one that
-    /// would block says that nothing is left.
-    pub(crate) hung_up: bool,
+    /// Reads may come short though more is queued: only one that would block says that nothing is left.
+    pub(crate) reads_short: bool,
     /// The system was told to leave it alone.
     pub(crate) hushed: bool,
 }
@@ -49,7 +48,7 @@ impl Stream {
         // Whatever the reason why it cannot: looking from the first byte always works.
         let kept = peek::keep_urgent(socket.as_fd()).is_ok();
         let offsets = look == Look::Anywhere && kept && peek::seek(socket.as_fd(), 0).is_ok();
-        Self { socket, base, at: base, offsets, hung_up: false, hushed: false }
+        Self { socket, base, at: base, offsets, reads_short: false, hushed: false }
     }
 
     /// Whether nothing new can be looked at while anything is in flight.

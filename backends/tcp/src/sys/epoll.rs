@@ -116,7 +116,7 @@ impl Readiness {
                 // Nothing to be read means that it is silent.
                 (BELL, _) => drop((&self.bell.0).read(&mut [0; 8])),
                 (name, what) => {
-                    each(Event { name: name as u32, hung_up: what & SHORT as u32 != 0 });
+                    each(Event { name: name as u32, reads_short: what & SHORT as u32 != 0 });
                 }
             }
         }

@@ -116,8 +116,8 @@ impl Readiness {
             if event.ident == self.near.as_raw_fd() as usize {
                 self.silence();
             } else {
-                let hung_up = event.flags.intersects(EventFlag::EV_EOF | EventFlag::EV_ERROR);
-                each(Event { name: event.udata.addr() as u32, hung_up });
+                // Of urgent bytes nothing is said.
+                each(Event { name: event.udata.addr() as u32, reads_short: true });
             }
         }
         Ok(())

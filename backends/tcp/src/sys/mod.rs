@@ -27,8 +27,8 @@ pub(crate) const EVENTS: usize = 64;
 pub(crate) struct Event {
     /// The name it is watched under.
     pub(crate) name: u32,
-    /// Nothing will come any more, beside what is queued, or reads may come short for other reasons.
-    pub(crate) hung_up: bool,
+    /// Reads may come short though more is queued: before an urgent byte, or before the end.
+    pub(crate) reads_short: bool,
 }
 
 /// A count of events; a signal is a reason to return like the others.
