@@ -73,12 +73,17 @@ pub(crate) struct World {
     /// Nothing that the guest sends is heard.
     pub(crate) deaf: bool,
     pub(crate) dropped: u64,
+    /// Frames so far.
+    seen: u64,
     stack: Interface,
     random: fastrand::Rng,
     taken: Taken,
     begin: Instant,
     pub(crate) progress: Progress,
 }
+
+/// Which of the frames is lost in any case, if any are.
+const SURELY_LOST: u64 = 40;
 
 impl World {
     pub(crate) fn new(features: Features, shape: Shape, trouble: Trouble) -> Self {
@@ -112,6 +117,7 @@ impl World {
             trouble,
             deaf: false,
             dropped: 0,
+            seen: 0,
             stack,
             random: fastrand::Rng::with_seed(7),
             taken: Taken::default(),
@@ -148,11 +154,16 @@ impl World {
     pub(crate) fn round(&mut self) {
         self.driver.post(usize::MAX);
         self.progress = self.engine.poll(&mut self.source, Instant::now()).expect("nothing is fatal");
-        let (card, random, lost) = (&mut self.card, &mut self.random, self.trouble.lost);
+        let (card, random, seen, lost) =
+            (&mut self.card, &mut self.random, &mut self.seen, self.trouble.lost);
         let mut dropped = 0;
-        let take = |taken: &Taken| match random.u32(0..10_000) < lost {
-            true => dropped += 1,
-            false => card.take(taken),
+        let take = |taken: &Taken| {
+            *seen += 1;
+            // One is lost in any case, however few there are.
+            match random.u32(0..10_000) < lost || (lost > 0 && *seen == SURELY_LOST) {
+                true => dropped += 1,
+                false => card.take(taken),
+            }
         };
         self.driver.drain(&mut self.taken, take).expect("the guest has no complaint");
         self.dropped += dropped;
