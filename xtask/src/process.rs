@@ -1,11 +1,34 @@
 //! Running other programs: streamed to the terminal, or captured; an error always names the command.
 
+mod telling;
+
 use std::ffi::OsStr;
-use std::process::{Command, Stdio};
+use std::fmt;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 
+use self::telling::Telling;
 use crate::tree;
+
+/// A command that ran and did not succeed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    command: String,
+    status: ExitStatus,
+    /// The lines of its output that say what failed; none where it wrote to a terminal, which has them all.
+    pub(crate) telling: Vec<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.command, self.status)
+    }
+}
+
+impl std::error::Error for Failure {}
 
 /// `cargo`, in the workspace's root. Taken from PATH, not from `$CARGO`, so that `+nightly` works.
 pub(crate) fn cargo() -> Command {
@@ -15,13 +38,49 @@ pub(crate) fn cargo() -> Command {
 }
 
 /// Runs it with its output going to ours.
+///
+/// # Errors
+///
+/// [`Failure`] where it ran and did not succeed.
 pub(crate) fn stream(command: &mut Command) -> Result<()> {
     println!("$ {}{}", environment(command), words(command));
-    let status = command.status().with_context(|| format!("cannot run `{}`", words(command)))?;
+    let (status, telling) = if io::stdout().is_terminal() {
+        command.status().map(|status| (status, Vec::new()))
+    } else {
+        relay(command)
+    }
+    .with_context(|| format!("cannot run `{}`", words(command)))?;
     if !status.success() {
-        bail!("`{}`: {status}", words(command));
+        bail!(Failure { command: words(command), status, telling });
     }
     Ok(())
+}
+
+/// Runs it with its output going to ours line by line, and keeps the lines that say what failed.
+fn relay(command: &mut Command) -> io::Result<(ExitStatus, Vec<String>)> {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let (out, err) = thread::scope(|scope| {
+        let out = scope.spawn(|| copy_lines(out, io::stdout()));
+        let err = copy_lines(err, io::stderr());
+        // A panic of ours ends the task as it would on this thread.
+        (out.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), err)
+    });
+    let status = child.wait()?;
+    Ok((status, [err?, out?].concat()))
+}
+
+fn copy_lines(from: Option<impl Read>, mut to: impl Write) -> io::Result<Vec<String>> {
+    let mut telling = Telling::default();
+    let (mut from, mut line) = (from.map(BufReader::new), Vec::new());
+    while let Some(from) = &mut from
+        && from.read_until(b'\n', &mut line)? > 0
+    {
+        to.write_all(&line)?;
+        telling.note(String::from_utf8_lossy(&line).trim_end());
+        line.clear();
+    }
+    Ok(telling.into_lines())
 }
 
 /// Runs it silently and returns what it wrote to stdout; an error carries the line of stderr that says most.

@@ -6,8 +6,11 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Passed,
-    /// It ran and found something; the text says which command.
-    Failed(String),
+    /// It ran and found something: which command, and the lines of its output that say what.
+    Failed {
+        reason: String,
+        telling: Vec<String>,
+    },
     /// It could not run here; the text says why.
     Skipped(String),
 }
@@ -16,7 +19,7 @@ impl Verdict {
     fn word(&self) -> &'static str {
         match self {
             Self::Passed => "PASSED",
-            Self::Failed(_) => "FAILED",
+            Self::Failed { .. } => "FAILED",
             Self::Skipped(_) => "SKIPPED",
         }
     }
@@ -24,8 +27,12 @@ impl Verdict {
     fn reason(&self) -> &str {
         match self {
             Self::Passed => "",
-            Self::Failed(reason) | Self::Skipped(reason) => reason,
+            Self::Failed { reason, .. } | Self::Skipped(reason) => reason,
         }
+    }
+
+    fn telling(&self) -> &[String] {
+        if let Self::Failed { telling, .. } = self { telling } else { &[] }
     }
 }
 
@@ -60,6 +67,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Ahead of the table, so that the end of a long log has both.
+        for Row { suite, verdict, .. } in &self.rows {
+            verdict.telling().iter().try_for_each(|line| writeln!(f, "{suite}: {line}"))?;
+        }
         writeln!(f, "{:<10} {:<8} {:>7}  reason", "suite", "verdict", "seconds")?;
         for Row { suite, verdict, seconds } in &self.rows {
             // A reason is one line, whatever a tool put into it.
@@ -82,7 +93,10 @@ mod tests {
     }
 
     fn failed() -> Verdict {
-        Verdict::Failed("`cargo clippy`:\nexit status: 101".to_owned())
+        Verdict::Failed {
+            reason: "`cargo clippy`:\nexit status: 101".to_owned(),
+            telling: vec!["error: unused".to_owned()],
+        }
     }
 
     fn skipped() -> Verdict {
@@ -106,6 +120,7 @@ mod tests {
     fn the_table_closes_with_the_counts() {
         let table = report(&[Verdict::Passed, failed(), skipped()]).to_string();
         let expected = "\
+lint: error: unused
 suite      verdict  seconds  reason
 lint       PASSED       1.2
 lint       FAILED       1.2  `cargo clippy`: exit status: 101

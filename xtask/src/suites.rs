@@ -77,8 +77,8 @@ pub(crate) const SUITES: &[Suite] = &[
         about: "unit, integration, property and conformance tests of every crate",
         needs: &[],
         steps: &[Step::Nextest(
-            cargo(&["nextest", "run", "--workspace"]),
-            cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--examples"]),
+            cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]),
+            cargo(&["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests", "--examples"]),
         )],
     },
     Suite {

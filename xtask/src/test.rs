@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::cli::TestArgs;
 use crate::components::{Component, Env};
+use crate::process::Failure;
 use crate::report::{Report, Row, Verdict};
 use crate::suites::{self, Cargo, Step, Suite};
 use crate::{cross, fuzz, process, tree};
@@ -36,7 +37,10 @@ fn judge(suite: &Suite, seconds_fuzz: u32) -> Verdict {
     let run = |step: &Step| run_step(*step, &env, seconds_fuzz);
     match suite.steps.iter().try_for_each(run) {
         Ok(()) => Verdict::Passed,
-        Err(error) => Verdict::Failed(format!("{error:#}")),
+        Err(error) => {
+            let telling = error.downcast_ref::<Failure>().map(|failure| failure.telling.clone());
+            Verdict::Failed { reason: format!("{error:#}"), telling: telling.unwrap_or_default() }
+        }
     }
 }
 
