@@ -25,9 +25,9 @@ use crate::space::RxSpace;
 ///
 /// # Waiting
 /// The worker sleeps in two places, for two reasons. While the **guest** has no room, it sleeps on its own bell and the
-/// source is not asked at all, so a readable source and a full ring burn nothing. While the **source** has no frames,
-/// it sleeps in [`wait`](Self::wait), and only a stop has to end that early, which is what the waker is for. A source
-/// therefore needs to know nothing of kicks.
+/// source is not asked for frames, so a readable source and a full ring burn nothing. While the **source** has no
+/// frames, it sleeps in [`wait`](Self::wait), and only a stop has to end that early, which is what the waker is for. A
+/// source therefore needs to know nothing of kicks.
 ///
 /// Several sources are waited for together by what each names in [`watch`](Self::watch): a descriptor that becomes
 /// readable (a socket), a waker that it will wake (a queue of its own), a time. One that can do nothing of the kind says
@@ -58,6 +58,15 @@ pub trait FrameSource: Send {
         Watched::No
     }
 
+    /// The guest has no room, and nobody will ask for frames until it has; called each time before that sleep.
+    ///
+    /// Most sources have nothing to do then. One whose affairs go on without frames, such as connections that end, settles
+    /// them now, and wakes `waker` once there is more to settle: it is then called again, if there still is no room. A wake
+    /// in between says nothing of frames, and the waker is over with the next `recv`, `wait` or `watch`. Does not block.
+    fn starved(&mut self, waker: &Waker) {
+        let _ = waker;
+    }
+
     /// A handle that ends a [`wait`](Self::wait), the current one or, if there is none, the next.
     ///
     /// It must not block and may be woken any number of times, from any thread, even after the source is gone.
@@ -75,6 +84,10 @@ impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
 
     fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
         (**self).watch(watch)
+    }
+
+    fn starved(&mut self, waker: &Waker) {
+        (**self).starved(waker);
     }
 
     fn waker(&self) -> Waker {

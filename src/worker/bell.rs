@@ -4,7 +4,8 @@
 //! the sleeper says that it sleeps before it looks at the flag. A ring while the worker is busy costs one atomic
 //! instruction, no lock and no system call.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
+use std::task::Wake;
 
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering, thread};
 
@@ -65,5 +66,16 @@ impl Bell {
 
     fn sleeper(&self) -> MutexGuard<'_, Option<thread::Thread>> {
         self.sleeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// For a source that has something to do while the worker sleeps: the worker looks at the ring again, and lets it.
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.kick();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.kick();
     }
 }

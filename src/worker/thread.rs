@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::bell::Bell;
@@ -90,11 +91,13 @@ impl<M: GuestMemory, I: IrqLine> Job<M, I> {
     }
 
     fn work(&mut self) -> End {
+        let bell = Waker::from(Arc::clone(&self.bell));
         while !self.bell.is_stopped() {
             let waited = match self.engine.poll(&mut *self.source, Instant::now()) {
                 Ok(Progress::More) => Ok(()),
                 Ok(Progress::Idle) => self.source.wait(self.engine.held_until()),
                 Ok(Progress::Starved) => {
+                    self.source.starved(&bell);
                     self.bell.sleep();
                     Ok(())
                 }

@@ -1,11 +1,15 @@
 //! What a worker costs that has nothing to do: nothing.
 
-use std::time::Duration;
+use std::sync::mpsc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use netrx::engine::Moderation;
-use netrx::{EngineConfig, Features, RxConfig};
+use netrx::{
+    EngineConfig, Features, FrameMeta, FrameSource, Placed, Received, RxConfig, RxSpace, SourceError,
+};
 
-use super::{Rig, Tested, eventually};
+use super::{Rig, STUCK, Tested, eventually};
 
 /// How long a worker is watched.
 const WATCHED: Duration = Duration::from_millis(300);
@@ -82,6 +86,50 @@ fn what_is_held_back_is_raised_though_nothing_more_comes() -> Tested {
         // At once or later, whichever it is: each frame is followed by an interrupt of its own here.
         eventually("an interrupt follows the frame", || rig.probe.raised() > before);
     }
+    rig.stop()?;
+    Ok(())
+}
+
+/// A source that has to be asked `left` times while the guest has no room, by a wake each.
+struct Settling {
+    left: u32,
+    settled: mpsc::Sender<()>,
+}
+
+impl FrameSource for Settling {
+    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        assert_eq!(space.put(&[0; 60], FrameMeta::PLAIN), Placed::NoRoom);
+        Ok(Received::More)
+    }
+
+    fn wait(&mut self, _until: Option<Instant>) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn starved(&mut self, waker: &Waker) {
+        if let Some(left) = self.left.checked_sub(1) {
+            self.left = left;
+            let waker = waker.clone();
+            // By another thread, which may be earlier or later than the worker's sleep.
+            std::thread::spawn(move || waker.wake());
+        } else {
+            self.settled.send(()).unwrap_or_default();
+        }
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::noop().clone()
+    }
+}
+
+/// A guest without room keeps a source from nothing but frames.
+#[test]
+fn a_source_settles_its_affairs_while_the_guest_has_no_room() -> Tested {
+    let rig = Rig::starved(Features::VERSION_1)?;
+    let (settled, all) = mpsc::channel();
+    rig.slot.offer_source(1, Settling { left: 50, settled });
+    rig.slot.driver_ok(rig.config())?;
+    all.recv_timeout(STUCK)?;
     rig.stop()?;
     Ok(())
 }

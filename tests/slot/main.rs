@@ -34,9 +34,15 @@ struct Rig {
 
 impl Rig {
     fn new(features: Features) -> Result<Self, Box<dyn Error>> {
+        let mut rig = Self::starved(features)?;
+        rig.driver.post(16);
+        Ok(rig)
+    }
+
+    /// The same, but the guest posts nothing yet.
+    fn starved(features: Features) -> Result<Self, Box<dyn Error>> {
         let memory = MockMemory::heap(&[1 << 18]);
-        let mut driver = FakeDriver::new(&memory, DriverConfig::new(16, features, Shape::single(2048)))?;
-        driver.post(16);
+        let driver = FakeDriver::new(&memory, DriverConfig::new(16, features, Shape::single(2048)))?;
         let (irq, probe) = MockIrq::new();
         let (source, script) = ScriptedSource::new();
         let slot = Slot::new("netrx-slot-test");

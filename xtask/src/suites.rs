@@ -42,6 +42,11 @@ const fn step(args: &'static [&'static str]) -> Step {
     Step::Cargo(cargo(args))
 }
 
+/// A run under the model checker.
+const fn loom(args: &'static [&'static str]) -> Step {
+    Step::Cargo(Cargo { args, env: &[("RUSTFLAGS", "--cfg loom")], target: Some("loom") })
+}
+
 /// In the order in which they run: quick and telling ones first.
 #[rustfmt::skip]
 pub(crate) const SUITES: &[Suite] = &[
@@ -100,11 +105,7 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "loom",
         about: "every interleaving of the orderings that must not lose a wake-up",
         needs: &[],
-        steps: &[Step::Cargo(Cargo {
-            args: &["test", "--release", "-p", "netrx-loom"],
-            env: &[("RUSTFLAGS", "--cfg loom")],
-            target: Some("loom"),
-        })],
+        steps: &[loom(&["test", "--release", "-p", "netrx-loom"]), loom(&["test", "--release", "-p", "netrx-tcp", "--lib", "models"])],
     },
     Suite {
         name: "stress",

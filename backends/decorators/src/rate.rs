@@ -146,6 +146,10 @@ impl<S: FrameSource, C: Fn() -> Instant + Send> FrameSource for RateLimit<S, C> 
         Watched::Yes
     }
 
+    fn starved(&mut self, waker: &Waker) {
+        self.inner.starved(waker);
+    }
+
     fn waker(&self) -> Waker {
         self.waker.clone()
     }

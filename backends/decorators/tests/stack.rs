@@ -5,10 +5,13 @@ mod rig;
 
 use std::io;
 use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Wake, Waker};
 use std::time::Instant;
 
 use netrx::engine::{EngineConfig, Stats, WhenFull};
-use netrx::{FrameSource, Progress, RxConfig};
+use netrx::{FrameSource, Progress, Received, RxConfig, RxSpace, SourceError};
 use netrx_decorators::{Capture, CaptureHandle, Captured, Limits, Merge, Rate, RateLimit};
 use netrx_mock::{Faults, Placing, Script, ScriptedSource, conformance, traffic};
 
@@ -147,5 +150,46 @@ fn a_stop_in_the_midst_of_it_loses_nothing_and_it_goes_on_afterwards() -> Tested
         agree(&stats, handle.stop()?.ok_or("it was captured")?, 0, fed);
         in_order(&all);
     }
+    Ok(())
+}
+
+/// A source that only settles what there is to settle while the guest has no room.
+struct Settling(Arc<AtomicU32>);
+
+impl FrameSource for Settling {
+    fn recv(&mut self, _space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        Ok(Received::Empty)
+    }
+
+    fn wait(&mut self, _until: Option<Instant>) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn starved(&mut self, waker: &Waker) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        waker.wake_by_ref();
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::noop().clone()
+    }
+}
+
+struct Woken(AtomicU32);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn sources_within_settle_their_affairs_while_the_guest_has_no_room() -> Tested {
+    let calls = Arc::new(AtomicU32::new(0));
+    let source = |_| Faults::new(Settling(Arc::clone(&calls)), 1, 0.0);
+    let (mut stack, _handle) = Capture::new(RateLimit::new(Merge::new((0..3).map(source))?, limits(1, 1)));
+    let woken = Arc::new(Woken(AtomicU32::new(0)));
+    stack.starved(&Waker::from(Arc::clone(&woken)));
+    assert_eq!((calls.load(Ordering::Relaxed), woken.0.load(Ordering::Relaxed)), (3, 3));
     Ok(())
 }

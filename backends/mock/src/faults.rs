@@ -60,6 +60,10 @@ impl<S: FrameSource> FrameSource for Faults<S> {
         self.inner.watch(watch)
     }
 
+    fn starved(&mut self, waker: &Waker) {
+        self.inner.starved(waker);
+    }
+
     fn waker(&self) -> Waker {
         self.inner.waker()
     }

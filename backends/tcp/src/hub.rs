@@ -3,17 +3,17 @@
 //! Each connection has a box of fixed size, in which word merges ([`View`]); the hub has a list of the boxes to look
 //! into, each at most once. So nothing is lost however much is said, and memory is bounded by the connections.
 //!
-//! The source is woken once: whoever leaves word while it is not awake rings. Before it sleeps it says so and looks
-//! again. No lock is held across a system call.
+//! The source is woken once: whoever leaves word while it is not awake rings, where the source is to be found then. Before
+//! it sleeps it says so and looks again. No lock is held across a system call.
 
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
 use crate::machine::{News, Seq, View};
 use crate::packet::Template;
 use crate::promotion::{Promotion, Refusal};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
 
 /// What a source and its handles share.
 #[derive(Debug)]
@@ -21,7 +21,8 @@ pub(crate) struct Hub {
     lists: Mutex<Lists>,
     closed: AtomicBool,
     awake: AtomicBool,
-    waker: Waker,
+    /// Wakes the source where it sleeps.
+    waker: Mutex<Waker>,
     ids: AtomicU64,
     taken: Arc<AtomicUsize>,
     places: usize,
@@ -75,12 +76,12 @@ impl Drop for Place {
 impl Hub {
     pub(crate) fn new(places: usize, waker: Waker) -> Self {
         Self {
-            lists: Mutex::default(),
+            lists: Mutex::new(Lists::default()),
             closed: AtomicBool::new(false),
             awake: AtomicBool::new(false),
-            waker,
+            waker: Mutex::new(waker),
             ids: AtomicU64::new(0),
-            taken: Arc::default(),
+            taken: Arc::new(AtomicUsize::new(0)),
             places,
         }
     }
@@ -93,13 +94,7 @@ impl Hub {
     }
 
     pub(crate) fn link(&self, promotion: &Promotion) -> Arc<Link> {
-        Arc::new(Link {
-            id: self.ids.fetch_add(1, Ordering::Relaxed),
-            word: Mutex::new(Word { view: promotion.view(), listed: false }),
-            sent: AtomicU32::new(promotion.next),
-            ended: AtomicBool::new(false),
-            slot: AtomicU32::new(0),
-        })
+        Arc::new(Link::new(self.ids.fetch_add(1, Ordering::Relaxed), promotion.view(), promotion.next))
     }
 
     /// Hands a connection to the source; gives it back if there is none.
@@ -133,8 +128,14 @@ impl Hub {
     /// Wakes the source if it is not awake.
     pub(crate) fn ring(&self) {
         if !self.awake.swap(true, Ordering::SeqCst) {
-            self.waker.wake_by_ref();
+            let waker = lock(&self.waker).clone();
+            waker.wake();
         }
+    }
+
+    /// For the source: how it is woken when it sleeps next.
+    pub(crate) fn wake_by(&self, waker: Waker) {
+        *lock(&self.waker) = waker;
     }
 
     /// For the source: what happened; `lists` are empty ones to go on with.
@@ -162,6 +163,16 @@ impl Hub {
 }
 
 impl Link {
+    fn new(id: u64, view: View, sent: u32) -> Self {
+        Self {
+            id,
+            word: Mutex::new(Word { view, listed: false }),
+            sent: AtomicU32::new(sent),
+            ended: AtomicBool::new(false),
+            slot: AtomicU32::new(0),
+        }
+    }
+
     /// What was said since the last look.
     pub(crate) fn news(&self) -> News {
         let mut word = lock(&self.word);
@@ -200,39 +211,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
-
-    use std::thread;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::machine::Segment;
-
-    #[test]
-    fn word_of_two_threads_does_not_take_an_acknowledgement_back() {
-        let hub = Hub::new(1, Waker::noop().clone());
-        let link = Arc::new(Link {
-            id: 0,
-            word: Mutex::new(Word { view: View::new(Seq(0), 60_000, 0, Seq(7), 0), listed: false }),
-            sent: AtomicU32::new(1000),
-            ended: AtomicBool::new(false),
-            slot: AtomicU32::new(0),
-        });
-        let segment = |ack| Segment { seq: 7, ack, window: 60_000, ..Segment::default() };
-        thread::scope(|scope| {
-            let older = hub.tell(&link, |view, _| {
-                // Another thread has an older segment to tell of, and waits for this one.
-                let older = scope.spawn(|| hub.tell(&link, |view, sent| view.segment(&segment(900), sent)));
-                thread::sleep(Duration::from_millis(100));
-                // More is sent to the guest meanwhile, and acknowledged.
-                link.set_sent(Seq(2000));
-                view.segment(&segment(2000), Seq(link.sent())).expect("it was sent");
-                older
-            });
-            let _ = older.join().expect("it is well");
-        });
-        assert_eq!(link.news().ack, Seq(2000));
-    }
-}
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(all(test, not(loom)))]
+mod tests;

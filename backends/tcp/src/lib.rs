@@ -51,8 +51,9 @@
 //! It keeps no `TIME-WAIT`: a segment that comes after the end gets [`ControlError::Ended`], and the datapath
 //! answers. VLAN tags and ECN are not served; urgent bytes stay in the stream, and are not pointed at.
 //!
-//! Nothing is done for connections while the guest has no buffers posted: the worker sleeps until there are some, and
-//! sockets of connections that end meanwhile are closed then. The source's places bound how many there can be.
+//! While the guest has no buffers posted, what it says of connections is still heard, and those that end free their
+//! sockets; but nothing is read, so the end of a stream waits. What there was no room to send again is not counted as
+//! unanswered: a guest that is paused for long finds its connections again.
 //!
 //! # Platforms
 //! Linux waits with epoll and an eventfd, macOS and the BSDs with kqueue. On other systems only the [`machine`] is
@@ -73,6 +74,8 @@ mod promotion;
 mod source;
 #[cfg(supported)]
 mod stream;
+#[cfg(supported)]
+mod sync;
 #[cfg(supported)]
 mod sys;
 #[cfg(supported)]

@@ -68,6 +68,8 @@ pub struct TcpSource {
     scratch: Vec<u8>,
     /// News of streams were collected since the last `recv`.
     collected: bool,
+    /// Word wakes whoever waits for room in the guest, instead of ringing the bell.
+    starved: bool,
 }
 
 impl TcpSource {
@@ -100,6 +102,7 @@ impl TcpSource {
             lists: Lists::default(),
             scratch: Vec::new(),
             collected: false,
+            starved: false,
         };
         Ok((source, promoter, ends))
     }
@@ -117,6 +120,16 @@ impl TcpSource {
 
     /// Takes over word from handles, and what the time says.
     fn look(&mut self, now: Instant) {
+        self.take_word(now);
+        while let Some(slot) = self.timers.pop(&mut self.flows, now) {
+            if let Some(flow) = self.flows.get_mut(slot as usize) {
+                flow.conn.on_time(now);
+            }
+            self.settle(slot);
+        }
+    }
+
+    fn take_word(&mut self, now: Instant) {
         let mut lists = std::mem::take(&mut self.lists);
         self.hub.look(&mut lists);
         lists.arrivals.drain(..).for_each(|arrival| self.adopt(arrival));
@@ -128,11 +141,12 @@ impl TcpSource {
             }
         }
         self.lists = lists;
-        while let Some(slot) = self.timers.pop(&mut self.flows, now) {
-            if let Some(flow) = self.flows.get_mut(slot as usize) {
-                flow.conn.on_time(now);
-            }
-            self.settle(slot);
+    }
+
+    /// From now on word rings the bell that [`wait`](FrameSource::wait) and the descriptor's readers hear.
+    fn come_back(&mut self) {
+        if std::mem::take(&mut self.starved) {
+            self.hub.wake_by(self.knock.bell.clone());
         }
     }
 
@@ -239,6 +253,7 @@ impl AsFd for TcpSource {
 impl FrameSource for TcpSource {
     fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
         let now = Instant::now();
+        self.come_back();
         self.look(now);
         // Those that have their turn anyway are no news.
         if !self.collected && self.turns.len() < self.flows.len() {
@@ -257,6 +272,7 @@ impl FrameSource for TcpSource {
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
+        self.come_back();
         if self.knock.was_woken() || !self.hub.may_sleep() {
             return Ok(());
         }
@@ -274,12 +290,23 @@ impl FrameSource for TcpSource {
     }
 
     fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
+        self.come_back();
         if self.knock.is_woken() || !self.hub.may_sleep() {
             watch.ready();
         }
         self.due().into_iter().for_each(|due| watch.until(due));
         watch.readable(self.readiness.as_fd());
         Watched::Yes
+    }
+
+    /// Connections that end meanwhile free their descriptors.
+    fn starved(&mut self, waker: &Waker) {
+        self.starved = true;
+        self.hub.wake_by(waker.clone());
+        self.take_word(Instant::now());
+        if !self.hub.may_sleep() {
+            waker.wake_by_ref();
+        }
     }
 
     fn waker(&self) -> Waker {

@@ -100,6 +100,10 @@ impl<S: FrameSource> FrameSource for Capture<S> {
         self.inner.watch(watch)
     }
 
+    fn starved(&mut self, waker: &Waker) {
+        self.inner.starved(waker);
+    }
+
     fn waker(&self) -> Waker {
         self.inner.waker()
     }

@@ -270,6 +270,11 @@ impl<S: FrameSource> FrameSource for Merge<S> {
         Watched::Yes
     }
 
+    fn starved(&mut self, waker: &Waker) {
+        let live = self.members.iter_mut().filter(|member| member.is_live());
+        live.for_each(|member| member.source.starved(waker));
+    }
+
     fn waker(&self) -> Waker {
         Waker::from(Arc::clone(&self.bell))
     }

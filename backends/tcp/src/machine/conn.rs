@@ -207,6 +207,11 @@ impl Conn {
         if self.fate.is_some() || self.deadline.is_none_or(|deadline| deadline > now) {
             return;
         }
+        // What there was no room to send again, nobody could have answered.
+        if self.probe_due || self.recovery.is_due() {
+            self.deadline = Some(now + self.timeout());
+            return;
+        }
         self.retries += 1;
         if self.retries > MOST_RETRIES {
             return self.end(Fate::TimedOut);

@@ -135,6 +135,19 @@ fn time_over_sends_again_later_and_later_and_ends() {
 }
 
 #[test]
+fn what_there_is_no_room_for_does_not_count_as_unanswered() {
+    let mut rig = Rig::new(0, 2000);
+    rig.send(2000);
+    (0..100).for_each(|_| rig.pass(Rto::MOST));
+    assert_eq!((rig.plan(), rig.conn.counts().timeouts), (data(0, 2000, true), 1));
+    let mut shut = Rig::new(0, 0);
+    shut.conn.set_readable(true, shut.now);
+    (0..100).for_each(|_| shut.pass(Rto::MOST));
+    assert_eq!(shut.plan(), Some(Step::Control(Control::Probe, Seq(0).before())));
+    assert_eq!(shut.conn.fate(), None);
+}
+
+#[test]
 fn the_timeout_follows_the_round_trip_and_ignores_what_was_sent_twice() {
     let mut rig = Rig::new(0, 2000);
     rig.send(1000);

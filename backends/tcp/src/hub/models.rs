@@ -1,0 +1,110 @@
+//! Word that meets a source on its way to sleep, in every interleaving. A source that would sleep for ever is a deadlock
+//! to loom.
+
+use std::task::Wake;
+
+use loom::sync::Condvar;
+use loom::thread;
+
+use super::*;
+
+/// Rings, and can be slept on; a ring that nobody waited for ends the next sleep.
+struct Bell {
+    rung: Mutex<bool>,
+    ringing: Condvar,
+}
+
+impl Bell {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { rung: Mutex::new(false), ringing: Condvar::new() })
+    }
+
+    fn sleep(&self) {
+        let mut rung = lock(&self.rung);
+        while !*rung {
+            rung = self.ringing.wait(rung).unwrap_or_else(PoisonError::into_inner);
+        }
+        *rung = false;
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        *lock(&self.rung) = true;
+        self.ringing.notify_one();
+    }
+}
+
+/// A source that only listens.
+struct Listener {
+    hub: Arc<Hub>,
+    received: Seq,
+    abandoned: bool,
+}
+
+impl Listener {
+    fn listen(&mut self) {
+        let mut lists = Lists::default();
+        self.hub.look(&mut lists);
+        for link in lists.changed {
+            let news = link.news();
+            self.received = news.received;
+            self.abandoned |= news.abandoned;
+        }
+    }
+
+    fn has_all(&self) -> bool {
+        self.received == Seq(5) && self.abandoned
+    }
+}
+
+/// Two handles leave word while the source `rests` until it has both.
+fn check(rests: impl Fn(&mut Listener, &Arc<Bell>) + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(4);
+    builder.check(move || {
+        let bell = Bell::new();
+        let hub = Arc::new(Hub::new(1, Waker::from(Arc::clone(&bell))));
+        let link = Arc::new(Link::new(0, View::new(Seq(0), 100, 0, Seq(0), 0), 0));
+        let tell = |say: fn(&mut View)| {
+            let (hub, link) = (Arc::clone(&hub), Arc::clone(&link));
+            thread::spawn(move || hub.tell(&link, |view, _| say(view)))
+        };
+        let tellers = [tell(|view| view.received(Seq(5), 9)), tell(View::abandon)];
+        let mut listener = Listener { hub, received: Seq(0), abandoned: false };
+        while !listener.has_all() {
+            rests(&mut listener, &bell);
+        }
+        for teller in tellers {
+            assert!(teller.join().is_ok());
+        }
+    });
+}
+
+#[test]
+fn word_meets_a_source_that_goes_to_sleep() {
+    check(|listener, bell| {
+        listener.listen();
+        if !listener.has_all() && listener.hub.may_sleep() {
+            bell.sleep();
+        }
+    });
+}
+
+/// It sleeps by turns where the worker waits for the guest, and where it waits for frames.
+#[test]
+fn word_meets_a_source_that_goes_from_one_bed_to_the_other() {
+    check(|listener, home| {
+        let elsewhere = Bell::new();
+        listener.hub.wake_by(Waker::from(Arc::clone(&elsewhere)));
+        listener.listen();
+        if !listener.has_all() && listener.hub.may_sleep() {
+            elsewhere.sleep();
+        }
+        listener.hub.wake_by(Waker::from(Arc::clone(home)));
+        listener.listen();
+        if !listener.has_all() && listener.hub.may_sleep() {
+            home.sleep();
+        }
+    });
+}
