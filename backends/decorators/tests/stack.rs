@@ -138,8 +138,9 @@ fn a_stop_in_the_midst_of_it_loses_nothing_and_it_goes_on_afterwards() -> Tested
         slot.offer_source(0, stopped.source);
         let ring = netrx::ring::RingConfig { start: stopped.report.cursor, ..driver.ring_config() };
         let (features, engine) = (driver.features(), EngineConfig::default());
-        slot.driver_ok(RxConfig { ring, features, engine, restored: true })?;
+        // Before the worker: every frame that it takes is to be captured.
         handle.start(io::sink())?;
+        slot.driver_ok(RxConfig { ring, features, engine, restored: true })?;
         let mut worker = Worker { slot, driver };
         let mut all: Vec<_> = frames.into_iter().chain(rest).collect();
         while left(&scripts) > 0 {
