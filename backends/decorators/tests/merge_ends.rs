@@ -185,12 +185,21 @@ fn a_source_that_is_held_back_holds_nobody_up_and_passes_when_it_may() -> Tested
     let begin = Instant::now();
     (0..2).for_each(|number| slow.frame(frame(number, 60)));
     assert_eq!(worker.take(1)?, [frame(0, 60)]);
+    let mut passed = Vec::new();
     for number in 100..120 {
         frames.send(frame(number, 60))?;
-        assert_eq!(worker.take(1)?, [frame(number, 60)]);
+        let mut got = worker.take(1)?;
+        // The second one passes in the midst of these where they took longer than that.
+        if got == [frame(1, 60)] {
+            assert!(begin.elapsed() >= Duration::from_millis(400), "it may not yet");
+            passed = std::mem::replace(&mut got, worker.take(1)?);
+        }
+        assert_eq!(got, [frame(number, 60)]);
     }
-    assert!(slow.left() == 1 || begin.elapsed() >= Duration::from_millis(400), "they passed meanwhile");
-    assert_eq!(worker.take(1)?, [frame(1, 60)]);
+    if passed.is_empty() {
+        passed = worker.take(1)?;
+    }
+    assert_eq!(passed, [frame(1, 60)]);
     // One wait for each frame and each token, with some to spare for kicks.
     assert!(counts().1 < 100, "{} waits", counts().1);
     asleep(&counts);
