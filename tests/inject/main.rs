@@ -8,7 +8,7 @@ mod refused;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use netrx_pcap::Capture;
 use serde_json::Value;
@@ -159,9 +159,10 @@ fn without_json_there_is_a_table_and_no_bar_without_a_terminal() -> Outcome {
 #[test]
 fn it_sends_for_as_long_as_it_is_told() -> Outcome {
     for source in ["socketpair", "channel", "pcap"] {
+        let begin = Instant::now();
         let figures = figures(&format!("--seconds 0.2 --source {source}"))?;
-        let seconds = figures["seconds"].as_f64().unwrap_or(f64::NAN);
-        assert!(seconds > 0.19, "{source}: {seconds}");
+        assert!(begin.elapsed() >= Duration::from_millis(200), "{source}: {:?}", begin.elapsed());
+        assert!(count(&figures, "frames_sent") > 0, "{source}");
         assert_eq!(count(&figures, "frames_delivered"), count(&figures, "frames_sent"), "{source}");
     }
     Ok(())

@@ -346,20 +346,24 @@ fn a_writer_that_is_stuck_holds_nothing_up_and_what_it_missed_is_counted() -> Te
 fn it_is_started_and_stopped_under_load_and_each_file_is_whole() -> Tested {
     let (inner, script) = ScriptedSource::placing(Placing::Read { largest: 1514, batch: 16 });
     let (source, handle) = Capture::new(inner);
+    let first = File::default();
+    handle.start(first.clone())?;
     let mut worker = Worker::start(source)?;
     let feeder = thread::spawn(move || (0..30_000).for_each(|number| script.frame(frame(number, 100))));
+    let taken = worker.take(1)?.len();
     let files = thread::spawn(move || {
-        let mut files = Vec::new();
+        let mut files = vec![first];
         for _ in 0..20 {
-            let file = File::default();
-            assert!(handle.start(file.clone()).is_ok());
             thread::sleep(Duration::from_millis(2));
             assert!(handle.stop().is_ok_and(|captured| captured.is_some()));
+            let file = File::default();
+            assert!(handle.start(file.clone()).is_ok());
             files.push(file);
         }
+        assert!(handle.stop().is_ok_and(|captured| captured.is_some()));
         files
     });
-    assert_eq!(worker.take(30_000)?.len(), 30_000);
+    assert_eq!(taken + worker.take(30_000 - taken)?.len(), 30_000);
     assert!(feeder.join().is_ok());
     let files = files.join().map_err(|_| "a capture failed")?;
     assert_eq!(worker.stop()?.frames_delivered, 30_000);
