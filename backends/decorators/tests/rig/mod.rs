@@ -114,13 +114,17 @@ impl Worker {
 
     /// Refills and drains until `count` frames have come.
     pub(crate) fn take(&mut self, count: usize) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
-        let (mut frames, begin) = (Vec::new(), Instant::now());
+        let (mut frames, mut last) = (Vec::new(), Instant::now());
         while frames.len() < count {
-            assert!(begin.elapsed() < STUCK, "only {} of {count} frames came", frames.len());
+            assert!(last.elapsed() < STUCK, "only {} of {count} frames came", frames.len());
             if self.driver.post(usize::MAX).kick {
                 self.slot.kick();
             }
+            let before = frames.len();
             frames.extend(self.driver.drain_frames()?);
+            if frames.len() > before {
+                last = Instant::now();
+            }
             std::thread::yield_now();
         }
         Ok(frames)
