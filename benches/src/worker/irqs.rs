@@ -1,4 +1,6 @@
-//! Bench `irqs`: interrupts per 100,000 frames while a producer pushes as fast as it can.
+//! Bench `irqs`: interrupts per 100,000 frames at full load, where all frames wait in the channel before the guest starts,
+//! and while a producer pushes them as fast as it can, which may be slower than the worker takes them: a worker that finds
+//! no more frames has to decide whether to interrupt at once or to gather some first.
 //!
 //! The guest behaves as Linux's driver does (NAPI): an interrupt wakes it, it polls in rounds of 64 frames,
 //! posting the buffers again after each, and only when a round finds fewer does it ask for the next
@@ -9,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use super::{Kick, Rig, Start, netrx, predecessor};
+use super::{CHANNEL, Kick, Rig, Start, netrx, predecessor};
 use crate::Result;
 use crate::cli::Effort;
 use crate::guest::{Driver, HEADER_LEN};
@@ -25,6 +27,23 @@ const WORKERS: [(Peer, Start); 3] = [
     (Peer::Predecessor, predecessor::start),
 ];
 
+/// Names, sizes of frames, and how these come.
+const CASES: [(&str, usize, Supply); 4] = [
+    ("60 B", 60, Supply::Waiting),
+    ("1514 B", 1514, Supply::Waiting),
+    ("60 B, pushed", 60, Supply::Pushed),
+    ("1514 B, pushed", 1514, Supply::Pushed),
+];
+
+/// Where the frames are when the guest starts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Supply {
+    /// All in the channel.
+    Waiting,
+    /// None anywhere yet.
+    Pushed,
+}
+
 const NAPI_BUDGET: usize = 64;
 /// Where the number is in a frame: after addresses and type.
 const NUMBER_AT: usize = 14;
@@ -38,11 +57,12 @@ struct Outcome {
 
 /// Measures both workers, with small and large frames, in rounds in which the cores held still.
 pub(crate) fn run(effort: &Effort, report: &mut Report) -> Result<()> {
-    for (case, size) in [("60 B", 60), ("1514 B", 1514)] {
+    for (case, size, supply) in CASES {
         let (mut outcomes, mut probes) = (Vec::new(), Vec::new());
         for round in 0..effort.worker_rounds {
             eprintln!("irqs: {case}, round {} of {} ...", round + 1, effort.worker_rounds);
-            if let Some((outcome, probe)) = probe::bracketed(|| all_in_turn(round, size, effort.load_frames))?
+            if let Some((outcome, probe)) =
+                probe::bracketed(|| all_in_turn(round, size, supply, effort.load_frames))?
             {
                 outcomes.push(outcome);
                 probes.push(probe);
@@ -57,11 +77,11 @@ pub(crate) fn run(effort: &Effort, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn all_in_turn(round: usize, size: usize, frames: u64) -> Result<Vec<(Peer, Outcome)>> {
+fn all_in_turn(round: usize, size: usize, supply: Supply, frames: u64) -> Result<Vec<(Peer, Outcome)>> {
     let mut outcomes = Vec::new();
     for place in 0..WORKERS.len() {
         let (peer, start) = WORKERS[(round + place) % WORKERS.len()];
-        outcomes.extend(turn(start, size, frames)?.map(|outcome| (peer, outcome)));
+        outcomes.extend(turn(start, size, supply, frames)?.map(|outcome| (peer, outcome)));
     }
     Ok(outcomes)
 }
@@ -82,16 +102,19 @@ fn add(
     report.add("irqs", case, unit, &present);
 }
 
-fn turn(start: Start, size: usize, frames: u64) -> Result<Option<Outcome>> {
-    let Some(rig) = Rig::start(start, size)? else { return Ok(None) };
+fn turn(start: Start, size: usize, supply: Supply, frames: u64) -> Result<Option<Outcome>> {
+    let channel = if supply == Supply::Waiting { frames as usize } else { CHANNEL };
+    let Some(rig) = Rig::start(start, size, channel)? else { return Ok(None) };
     let Rig { driver, irq, kick, worker } = rig;
     let done = AtomicBool::new(false);
+    let waiting = if supply == Supply::Waiting { frames } else { 0 };
+    (0..waiting).try_for_each(|number| worker.send(numbered(number, size)))?;
     let begun = Instant::now();
     let (received, took) = thread::scope(|scope| -> Result<_> {
         let guest = Guest { driver, kick, next: 0, received: 0, misplaced: 0 };
         let guest = scope.spawn(|| guest.run(&done));
         irq.wakes(guest.thread().clone());
-        let sent = (0..frames).try_for_each(|number| worker.send(numbered(number, size)));
+        let sent = (waiting..frames).try_for_each(|number| worker.send(numbered(number, size)));
         let finished = sent.and(worker.finish());
         let took = begun.elapsed();
         done.store(true, Ordering::Release);

@@ -22,7 +22,7 @@ use crate::peer::Peer;
 
 pub(crate) use irq::IrqProbe;
 
-/// Frames that fit between the producer and the worker.
+/// Frames that fit between the producer and the worker, unless a bench says otherwise.
 const CHANNEL: usize = 1024;
 
 /// A receive worker on a thread of its own, from a channel into a guest's ring, EVENT_IDX acknowledged.
@@ -30,7 +30,7 @@ trait Worker {
     /// The name of its thread, as the system knows it: at most 15 bytes.
     fn thread_name(&self) -> &'static str;
 
-    /// Hands it a frame; blocks while [`CHANNEL`] frames are waiting.
+    /// Hands it a frame; blocks while its channel is full.
     fn send(&self, frame: Vec<u8>) -> Result<()>;
 
     /// What the guest calls, from a thread of its own, when it has posted buffers and the ring asks for a
@@ -44,8 +44,9 @@ trait Worker {
 /// Tells a worker that the guest has posted buffers.
 type Kick = Box<dyn Fn() + Send>;
 
-/// Starts a worker on a guest whose buffers are posted; `None` where there is no such subject yet.
-type Start = fn(&Driver, Arc<IrqProbe>) -> Result<Option<Box<dyn Worker>>>;
+/// Starts a worker on a guest whose buffers are posted, behind a channel of so many frames; `None` where there is no such
+/// subject yet.
+type Start = fn(&Driver, Arc<IrqProbe>, usize) -> Result<Option<Box<dyn Worker>>>;
 
 /// The subjects.
 const WORKERS: [(Peer, Start); 2] = [(Peer::Netrx, netrx::start), (Peer::Predecessor, predecessor::start)];
@@ -60,11 +61,11 @@ struct Rig {
 
 impl Rig {
     /// Starts the worker, if there is one.
-    fn start(start: Start, frame: usize) -> Result<Option<Self>> {
+    fn start(start: Start, frame: usize, channel: usize) -> Result<Option<Self>> {
         let mut driver = Driver::new(Shape::holding(frame + HEADER_LEN, 1))?;
         driver.post(driver.layout().shape.heads());
         let irq = Arc::new(IrqProbe::default());
-        let worker = start(&driver, Arc::clone(&irq))?;
+        let worker = start(&driver, Arc::clone(&irq), channel)?;
         Ok(worker.map(|worker| Self { driver, irq, kick: worker.kick(), worker }))
     }
 }

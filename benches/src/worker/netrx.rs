@@ -9,7 +9,7 @@ use netrx::worker::{RxConfig, RxWorkerSlot};
 use netrx::{EngineConfig, IrqError, IrqLine};
 use netrx_channel::ChannelSource;
 
-use super::{CHANNEL, IrqProbe, Kick, Worker};
+use super::{IrqProbe, Kick, Worker};
 use crate::Result;
 use crate::guest::netrx::{FEATURES, memory, ring_config};
 use crate::guest::{Driver, RamMap};
@@ -34,18 +34,27 @@ struct Netrx {
 }
 
 /// Starts it through the public slot, with its defaults: the latency comes first.
-pub(super) fn start(driver: &Driver, irq: Arc<IrqProbe>) -> Result<Option<Box<dyn Worker>>> {
-    with(driver, irq, EngineConfig::default())
+pub(super) fn start(driver: &Driver, irq: Arc<IrqProbe>, channel: usize) -> Result<Option<Box<dyn Worker>>> {
+    with(driver, irq, channel, EngineConfig::default())
 }
 
 /// The same, allowed to hold interrupts back under load for as long as the predecessor does.
-pub(super) fn start_adaptive(driver: &Driver, irq: Arc<IrqProbe>) -> Result<Option<Box<dyn Worker>>> {
+pub(super) fn start_adaptive(
+    driver: &Driver,
+    irq: Arc<IrqProbe>,
+    channel: usize,
+) -> Result<Option<Box<dyn Worker>>> {
     let moderation = Moderation::adaptive(PREDECESSORS_WINDOW);
-    with(driver, irq, EngineConfig { moderation, ..EngineConfig::default() })
+    with(driver, irq, channel, EngineConfig { moderation, ..EngineConfig::default() })
 }
 
-fn with(driver: &Driver, irq: Arc<IrqProbe>, engine: EngineConfig) -> Result<Option<Box<dyn Worker>>> {
-    let (frames, receiver) = crossbeam_channel::bounded(CHANNEL);
+fn with(
+    driver: &Driver,
+    irq: Arc<IrqProbe>,
+    channel: usize,
+    engine: EngineConfig,
+) -> Result<Option<Box<dyn Worker>>> {
+    let (frames, receiver) = crossbeam_channel::bounded(channel);
     let (end, ended) = crossbeam_channel::bounded(1);
     let slot = RxWorkerSlot::new(NAME);
     slot.deposit_memory(memory(driver)?);

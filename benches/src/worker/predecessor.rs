@@ -9,7 +9,7 @@ use arcbox_net_inject::inline_conn::InlineConn;
 use arcbox_net_inject::irq::IrqHandle;
 use crossbeam_channel::Sender;
 
-use super::{CHANNEL, IrqProbe, Kick, Worker};
+use super::{IrqProbe, Kick, Worker};
 use crate::Result;
 use crate::guest::{Driver, GuestRam};
 use crate::inject::predecessor_parts;
@@ -26,8 +26,8 @@ struct Predecessor {
 }
 
 /// Starts it as its product does.
-pub(super) fn start(driver: &Driver, irq: Arc<IrqProbe>) -> Result<Option<Box<dyn Worker>>> {
-    let (frames, rx) = crossbeam_channel::bounded(CHANNEL);
+pub(super) fn start(driver: &Driver, irq: Arc<IrqProbe>, channel: usize) -> Result<Option<Box<dyn Worker>>> {
+    let (frames, rx) = crossbeam_channel::bounded(channel);
     let (connections, conn_rx) = crossbeam_channel::unbounded();
     let (guest_mem, queue) = predecessor_parts(driver);
     let raise = move |_, _| {
