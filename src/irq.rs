@@ -28,17 +28,18 @@ impl<I: IrqLine + ?Sized> IrqLine for Box<I> {
 ///
 /// Whoever keeps the status register behind it decides when it is high; the line does what it is told.
 ///
-/// * **Ordering**: calls are never concurrent, and in the order of the changes.
-/// * **Threads**: called from the worker's thread when it raises, and from the vCPU's that acknowledges.
+/// * **Ordering**: of concurrent calls either may be the last; the device looks afterwards, and sets the line once more if it
+///   has to.
+/// * **Threads**: called from the worker's thread when it raises, and from the vCPU's that acknowledges, at the same time.
 /// * **Blocking**: it may take a system call; it must not wait for the guest nor call the device.
 /// * **Errors**: a line that could not be raised is tried again as [`IrqLine::raise`] is. One that could not be lowered is not:
 ///   only a broken line may refuse that.
-pub trait LevelLine: Send + 'static {
+pub trait LevelLine: Send + Sync + 'static {
     /// Sets the line's level.
     ///
     /// # Errors
-    /// When the line is as it was before.
-    fn set(&mut self, high: bool) -> Result<(), IrqError>;
+    /// When the line may be as it was before.
+    fn set(&self, high: bool) -> Result<(), IrqError>;
 }
 
 /// Why an interrupt was not raised.

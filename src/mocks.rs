@@ -38,7 +38,7 @@ mock! {
     /// A mock of [`LevelLine`].
     pub LevelLine {}
     impl LevelLine for LevelLine {
-        fn set(&mut self, high: bool) -> Result<(), IrqError>;
+        fn set(&self, high: bool) -> Result<(), IrqError>;
     }
 }
 

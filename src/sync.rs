@@ -9,14 +9,14 @@
 
 #[cfg(not(loom))]
 pub(crate) use std::{
-    sync::atomic::{AtomicU32, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering, fence},
     sync::{Condvar, Mutex, MutexGuard},
     thread,
 };
 
 #[cfg(loom)]
 pub(crate) use loom::{
-    sync::atomic::{AtomicU32, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering, fence},
     sync::{Condvar, Mutex, MutexGuard},
     thread,
 };

@@ -1,16 +1,19 @@
 //! The device's interrupts: a status register, and a level line that follows it.
 //!
-//! Whoever changes the register looks at it anew and sets the line, with the line's lock held. So the last to hold the lock
-//! sees every change before it, and however raising and acknowledging mix, the line ends high if a bit is set and low if
-//! none is. The lock is the line's own: it is held for one call of the consumer's line, never while the device's registers
-//! are locked by somebody who waits for the worker.
+//! Nobody waits for anybody: a vCPU acknowledges while the worker raises. Who sets the first bit or clears the last sets the
+//! line, looks at the register again, and sets the line once more if that has changed meanwhile. So the one whose call of
+//! the line is the last has seen the register as it stays, and however raising and acknowledging mix, the line ends high if
+//! a bit is set and low if none is. A raise that comes late may find the guest without a reason, and is then taken back.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::irq::{IrqError, IrqLine, LevelLine};
 use crate::spec::mmio::{interrupt, status};
-use crate::sync::{AtomicU32, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, Ordering, fence, thread};
+
+/// How often a line that is busy is set right again after a change by others, who were told that it is set.
+const TRIES: u32 = 100;
 
 /// The interrupts of one device, shared by its clones: as the worker's line, and for whoever serves the transmit queue.
 pub struct MmioIrq<L> {
@@ -22,13 +25,9 @@ struct Shared<L> {
     status: AtomicU32,
     /// `DEVICE_NEEDS_RESET`, or 0.
     needs_reset: AtomicU32,
-    pin: Mutex<Pin<L>>,
-}
-
-struct Pin<L> {
+    /// The line may not be as the register says: a call failed, or none was made yet.
+    unsure: AtomicBool,
     line: L,
-    /// The level that the line was last set to, unless it never was.
-    level: Option<bool>,
 }
 
 impl<L> Clone for MmioIrq<L> {
@@ -39,8 +38,8 @@ impl<L> Clone for MmioIrq<L> {
 
 impl<L: LevelLine> MmioIrq<L> {
     pub(super) fn new(line: L) -> Self {
-        let pin = Mutex::new(Pin { line, level: None });
-        Self { shared: Arc::new(Shared { status: AtomicU32::new(0), needs_reset: AtomicU32::new(0), pin }) }
+        let (status, needs_reset) = (AtomicU32::new(0), AtomicU32::new(0));
+        Self { shared: Arc::new(Shared { status, needs_reset, unsure: AtomicBool::new(true), line }) }
     }
 
     /// The device cannot go on: sets `DEVICE_NEEDS_RESET` and interrupts the guest for it (section 2.1.2).
@@ -64,14 +63,14 @@ impl<L: LevelLine> MmioIrq<L> {
 
     /// Adds to the reasons.
     pub(super) fn set(&self, why: u32) -> Result<(), IrqError> {
-        self.shared.status.fetch_or(why, Ordering::AcqRel);
-        self.settle()
+        let before = self.shared.status.fetch_or(why, Ordering::AcqRel);
+        self.follow(before == 0 && why != 0)
     }
 
     /// The guest has taken note of these reasons.
     pub(super) fn acknowledge(&self, why: u32) -> Result<(), IrqError> {
-        self.shared.status.fetch_and(!why, Ordering::AcqRel);
-        self.settle()
+        let before = self.shared.status.fetch_and(!why, Ordering::AcqRel);
+        self.follow(before != 0 && before & !why == 0)
     }
 
     /// The device is reset: there is no reason any more. Nobody may raise meanwhile.
@@ -80,15 +79,41 @@ impl<L: LevelLine> MmioIrq<L> {
         self.acknowledge(u32::MAX)
     }
 
-    /// Sets the line as the register says.
-    fn settle(&self) -> Result<(), IrqError> {
-        let mut pin = self.shared.pin.lock().unwrap_or_else(PoisonError::into_inner);
-        let high = self.status() != 0;
-        if pin.level != Some(high) {
-            pin.line.set(high)?;
-            pin.level = Some(high);
+    /// Sets the line as the register says, if that has `changed` or the line may be otherwise.
+    fn follow(&self, changed: bool) -> Result<(), IrqError> {
+        if !self.shared.unsure.swap(false, Ordering::AcqRel) && !changed {
+            return Ok(());
         }
-        Ok(())
+        let settled = self.settle();
+        if settled.is_err() {
+            self.shared.unsure.store(true, Ordering::Release);
+        }
+        settled
+    }
+
+    /// Sets the line until it is as the register says.
+    ///
+    /// One barrier stands between the change of the register and the call of the line, one between the call and the second
+    /// look: of two who change the register, the one whose call is the later sees the other's change.
+    fn settle(&self) -> Result<(), IrqError> {
+        fence(Ordering::SeqCst);
+        let mut high = self.status() != 0;
+        self.shared.line.set(high)?;
+        let mut tries = 0;
+        loop {
+            fence(Ordering::SeqCst);
+            if high == (self.status() != 0) {
+                return Ok(());
+            }
+            match self.shared.line.set(!high) {
+                Ok(()) => high = !high,
+                Err(IrqError::Busy) if tries < TRIES => {
+                    tries += 1;
+                    thread::yield_now();
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 

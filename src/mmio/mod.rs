@@ -48,9 +48,8 @@ use crate::worker::{End, RxConfig, RxWorkerSlot, SlotError};
 /// A network card on virtio-mmio.
 ///
 /// Every method takes `&self` and may be called from any thread: accesses to registers take turns under a lock. The worker
-/// never takes that lock, nor do `QueueNotify` and the interrupt registers: a kick is an atomic instruction unless the worker
-/// sleeps, `InterruptStatus` is a load, and `InterruptACK` and the worker's raise have the pin to themselves for the one call
-/// that sets it.
+/// never takes that lock, nor do `QueueNotify` and the interrupt registers, which wait for nobody: a kick is an atomic
+/// instruction unless the worker sleeps, `InterruptStatus` is a load, and `InterruptACK` one call of the line.
 pub struct MmioDevice<M: GuestMemory + 'static, L: LevelLine> {
     bank: Mutex<Bank>,
     slot: RxWorkerSlot<M, MmioIrq<L>>,

@@ -34,7 +34,7 @@ impl LevelPin {
 }
 
 impl netrx::LevelLine for LevelPin {
-    fn set(&mut self, high: bool) -> Result<(), IrqError> {
+    fn set(&self, high: bool) -> Result<(), IrqError> {
         if high {
             return Ok(self.0.set(true)?);
         }

@@ -29,10 +29,10 @@ impl<L: IrqLine> IrqLine for Nudging<L> {
 }
 
 impl<L: LevelLine> LevelLine for Nudging<L> {
-    fn set(&mut self, high: bool) -> Result<(), IrqError> {
+    fn set(&self, high: bool) -> Result<(), IrqError> {
         self.line.set(high)?;
         if high && let Err(error) = self.vcpus.exit() {
-            // It is as it was before, as the contract has it.
+            // Whoever is told so tries again, and the vCPUs are to see it rise then.
             self.line.set(false)?;
             return Err(error.into());
         }

@@ -61,7 +61,7 @@ fn interrupts_are_spis(machine: &HvfHypervisor) -> Result<()> {
     ensure!(matches!(private, Err(HypervisorError::NoSuchIrq(_))), "{private:?}");
     ensure!(matches!(machine.irq_line(IrqId(u32::MAX)), Err(HypervisorError::NoSuchIrq(_))));
     machine.irq_line(IRQ)?.raise()?;
-    let mut level = machine.level_pin(IRQ)?;
+    let level = machine.level_pin(IRQ)?;
     level.set(true)?;
     Ok(level.set(false)?)
 }

@@ -12,12 +12,13 @@
 //!    after that end of interrupt, finds the status set and raises again. No interrupt is lost.
 //! 4. A resample that finds the status zero does nothing. There is no storm: each raise has a status that was set.
 //!
-//! Status and raise change together under one lock, so that an acknowledge never gets between them. KVM may carry a raise
-//! out a little later, after the guest has seen and acknowledged its cause: then the guest is interrupted once for nothing,
-//! as it can be on real hardware.
+//! The status is an atomic word, and nobody waits for anybody. A raise may be carried out a little later than its cause is
+//! set, after the guest has seen and acknowledged that: then the guest is interrupted once for nothing, as it can be on real
+//! hardware.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use kvm_ioctls::VmFd;
 use netrx::spec::mmio::interrupt;
@@ -44,43 +45,49 @@ pub struct LevelPin(Arc<Level>);
 struct Level {
     irqfd: Irqfd,
     resampled: Event,
-    status: Mutex<u32>,
+    status: AtomicU32,
+    /// A raise failed that its cause needs.
+    owed: AtomicBool,
 }
 
 impl LevelPin {
     pub(crate) fn new(vm: &Arc<VmFd>, irq: IrqId) -> Result<Self, KvmError> {
         let resampled = Event::new()?;
         let irqfd = Irqfd::level(vm, irq, &resampled)?;
-        Ok(Self(Arc::new(Level { irqfd, resampled, status: Mutex::new(0) })))
+        let (status, owed) = (AtomicU32::new(0), AtomicBool::new(false));
+        Ok(Self(Arc::new(Level { irqfd, resampled, status, owed })))
     }
 
     /// Sets bits of the status (those of [`interrupt`]), and so raises the line.
     ///
     /// # Errors
-    /// When the eventfd cannot be written. The status is as before then.
+    /// When the eventfd cannot be written. The bits are set all the same, and the next call tries again.
     pub fn signal(&self, bits: u32) -> Result<(), KvmError> {
-        let mut status = self.lock();
-        if *status == 0 && bits != 0 {
-            self.0.irqfd.raise()?;
+        let before = self.0.status.fetch_or(bits, Ordering::AcqRel);
+        if self.0.owed.swap(false, Ordering::AcqRel) || (before == 0 && bits != 0) {
+            self.raise()?;
         }
-        *status |= bits;
         Ok(())
+    }
+
+    fn raise(&self) -> Result<(), KvmError> {
+        self.0.irqfd.raise().inspect_err(|_| self.0.owed.store(true, Ordering::Release))
     }
 
     /// What a driver reads of virtio-mmio's `InterruptStatus` (section 4.2.2).
     #[must_use]
     pub fn status(&self) -> u32 {
-        *self.lock()
+        self.0.status.load(Ordering::Acquire)
     }
 
     /// What a driver does by writing `bits` to virtio-mmio's `InterruptACK` (section 4.2.2).
     pub fn acknowledge(&self, bits: u32) {
-        *self.lock() &= !bits;
+        self.0.status.fetch_and(!bits, Ordering::AcqRel);
     }
 
     /// What a driver reads of virtio-pci's ISR status, which reading clears (section 4.1.4.5). Also for a device reset.
     pub fn take_status(&self) -> u32 {
-        std::mem::take(&mut *self.lock())
+        self.0.status.swap(0, Ordering::AcqRel)
     }
 
     /// Serves a resample, if there was one: raises the line again if the status is not zero. Says whether it did.
@@ -91,11 +98,10 @@ impl LevelPin {
         if !self.0.resampled.take().map_err(KvmError::io("read a resample"))? {
             return Ok(false);
         }
-        let status = self.lock();
-        if *status == 0 {
+        if self.status() == 0 {
             return Ok(false);
         }
-        self.0.irqfd.raise()?;
+        self.raise()?;
         Ok(true)
     }
 
@@ -106,10 +112,6 @@ impl LevelPin {
     pub fn watch(&self) -> Result<Watcher, KvmError> {
         Watcher::start("netrx-resample", self.clone(), |line| line.resample().map(drop))
     }
-
-    fn lock(&self) -> MutexGuard<'_, u32> {
-        self.0.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// For a device that keeps the status itself, as virtio-mmio's [`MmioDevice`](netrx::MmioDevice) does: then nobody but that
@@ -117,7 +119,7 @@ impl LevelPin {
 ///
 /// A line that is lowered falls with the guest's end of interrupt.
 impl LevelLine for LevelPin {
-    fn set(&mut self, high: bool) -> Result<(), IrqError> {
+    fn set(&self, high: bool) -> Result<(), IrqError> {
         if high {
             self.signal(interrupt::USED)?;
         } else {

@@ -48,7 +48,7 @@ impl MockLevel {
 }
 
 impl LevelLine for MockLevel {
-    fn set(&mut self, high: bool) -> Result<(), IrqError> {
+    fn set(&self, high: bool) -> Result<(), IrqError> {
         let mut state = self.shared.lock();
         if let Some(fault) = state.faults.pop_front() {
             return Err(fault);

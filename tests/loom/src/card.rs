@@ -19,7 +19,7 @@ impl Pin {
 }
 
 impl LevelLine for Pin {
-    fn set(&mut self, high: bool) -> Result<(), IrqError> {
+    fn set(&self, high: bool) -> Result<(), IrqError> {
         *self.lock() = high;
         if high {
             self.0.1.notify_one();
@@ -96,18 +96,22 @@ impl Card {
 
     /// The guest sleeps until the pin is high, then reads why and acknowledges what it read, which is returned.
     ///
-    /// # Panics
-    /// When the guest is interrupted without a cause: a storm, since it has nothing to acknowledge.
+    /// An interrupt without a cause is allowed while somebody else is about to lower the pin. If nobody is, it is a storm,
+    /// which is an endless execution to loom.
     pub fn sleep(&self) -> u32 {
-        let mut high = self.pin.lock();
-        while !*high {
-            high = self.pin.0.1.wait(high).unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let mut high = self.pin.lock();
+            while !*high {
+                high = self.pin.0.1.wait(high).unwrap_or_else(PoisonError::into_inner);
+            }
+            drop(high);
+            let cause = self.read(Register::InterruptStatus);
+            if cause != 0 {
+                self.write(Register::InterruptAck, cause);
+                return cause;
+            }
+            loom::thread::yield_now();
         }
-        drop(high);
-        let cause = self.read(Register::InterruptStatus);
-        assert_ne!(cause, 0, "an interrupt has a cause");
-        self.write(Register::InterruptAck, cause);
-        cause
     }
 
     /// Whether the pin says what the register says, and which of both.

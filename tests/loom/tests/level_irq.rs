@@ -19,8 +19,8 @@ fn card(guest: &Guest) -> Card {
 }
 
 /// The device publishes, sets the status bit and raises; the guest reads the bit, acknowledges it, lets the line fall
-/// and looks at the ring. However the two mix, no frame is left without an interrupt, no interrupt comes without a
-/// cause, and at the end the pin says what the register says.
+/// and looks at the ring. However the two mix, no frame is left without an interrupt, an interrupt without a cause comes
+/// only while the pin is on its way down, and at the end the pin says what the register says.
 fn model(preemptions: usize, features: Features) {
     check(preemptions, move || {
         let mut guest = Guest::new(2, 64, features);

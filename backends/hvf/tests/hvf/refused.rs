@@ -139,14 +139,14 @@ fn of_raising() -> Result<()> {
     let (framework, machine) = (Framework::new(), machine()?);
     let mut edge = machine.irq_line(IRQ)?;
     of_a_line(&mut || edge.raise(), &framework)?;
-    let mut level = machine.level_pin(IRQ)?;
+    let level = machine.level_pin(IRQ)?;
     of_a_line(&mut || level.set(true), &framework)
 }
 
 #[test]
 fn of_lowering() -> Result<()> {
     let (framework, machine) = (Framework::new(), machine()?);
-    let mut line = machine.level_pin(IRQ)?;
+    let line = machine.level_pin(IRQ)?;
     line.set(true)?;
     framework.fail("hv_gic_set_spi", CODES[1].0, 20);
     ensure!(line.set(false).is_ok() && !framework.spi(IRQ.0).high, "a busy GIC is asked again");
@@ -184,7 +184,7 @@ fn of_nudging() -> Result<()> {
     let vcpu = OwnVcpu::new()?;
     let mut joined = vcpus.join(vcpu.id)?;
     let mut edge = Nudging::new(machine.irq_line(IRQ)?, vcpus.clone());
-    let mut level = Nudging::new(machine.level_pin(IRQ)?, vcpus.clone());
+    let level = Nudging::new(machine.level_pin(IRQ)?, vcpus.clone());
     let raised = joined.run(|| {
         framework.fail("hv_vcpus_exit", CODES[1].0, 2);
         let busy = edge.raise();

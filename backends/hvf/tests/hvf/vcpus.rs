@@ -190,7 +190,7 @@ fn a_nudging_line_wakes_whoever_sleeps_and_a_lowered_one_nobody() -> Result<()> 
     let mut edge = Nudging::new(machine.irq_line(IRQ)?, vcpus.clone());
     edge.raise()?;
     ensure!(joined.run(|| ()) == Ran::Requested && framework.spi(IRQ.0).edges == 1);
-    let mut level = Nudging::new(machine.level_pin(IRQ)?, vcpus.clone());
+    let level = Nudging::new(machine.level_pin(IRQ)?, vcpus.clone());
     level.set(true)?;
     ensure!(joined.run(|| ()) == Ran::Requested && framework.spi(IRQ.0).high);
     level.set(false)?;

@@ -11,7 +11,7 @@ pub fn level<L: LevelLine, F: FnMut() -> bool>(make: impl Fn() -> (L, F)) {
 
 /// The line is as it was last set, however often it is told so.
 fn follows<L: LevelLine, F: FnMut() -> bool>(make: impl Fn() -> (L, F)) {
-    let (mut line, mut is_high) = make();
+    let (line, mut is_high) = make();
     assert!(!is_high(), "a new line is low");
     for (step, high) in [false, true, true, false, false, true, false].into_iter().enumerate() {
         assert!(line.set(high).is_ok(), "step {step}: the line was set");
@@ -21,7 +21,7 @@ fn follows<L: LevelLine, F: FnMut() -> bool>(make: impl Fn() -> (L, F)) {
 
 /// The vCPU's thread lowers what the worker's raised.
 fn from_another_thread<L: LevelLine, F: FnMut() -> bool>(make: impl Fn() -> (L, F)) {
-    let (mut line, mut is_high) = make();
+    let (line, mut is_high) = make();
     assert!(line.set(true).is_ok() && is_high(), "the line was raised");
     let lowered = std::thread::scope(|scope| scope.spawn(move || line.set(false).is_ok()).join());
     assert!(matches!(lowered, Ok(true)) && !is_high(), "the line was lowered from another thread");
