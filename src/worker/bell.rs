@@ -17,13 +17,14 @@ const SLEEPING: u32 = 4;
 #[derive(Debug)]
 pub(super) struct Bell {
     state: AtomicU32,
-    /// The last worker that slept. Only locked to fall asleep and to wake a sleeper.
-    sleeper: Mutex<Option<thread::Thread>>,
+    /// The worker's thread. Only locked as a worker starts, and to wake one that sleeps, so that kickers wait for each other
+    /// at most.
+    worker: Mutex<Option<thread::Thread>>,
 }
 
 impl Bell {
     pub(super) fn new() -> Self {
-        Self { state: AtomicU32::new(0), sleeper: Mutex::new(None) }
+        Self { state: AtomicU32::new(0), worker: Mutex::new(None) }
     }
 
     /// A new worker is about to look at the ring: whatever was rung for the one before is over.
@@ -45,9 +46,13 @@ impl Bell {
         self.state.load(Ordering::Acquire) & STOPPED != 0
     }
 
+    /// The calling thread is the worker from now on.
+    pub(super) fn wakes_this_thread(&self) {
+        *self.worker() = Some(thread::current());
+    }
+
     /// Sleeps until kicked or stopped. Only ever called by the worker.
     pub(super) fn sleep(&self) {
-        *self.sleeper() = Some(thread::current());
         self.state.fetch_or(SLEEPING, Ordering::AcqRel);
         while self.state.load(Ordering::Acquire) & (KICKED | STOPPED) == 0 {
             thread::park();
@@ -58,14 +63,14 @@ impl Bell {
     fn ring(&self, why: u32) {
         let before = self.state.fetch_or(why, Ordering::AcqRel);
         if before & SLEEPING != 0
-            && let Some(sleeper) = &*self.sleeper()
+            && let Some(worker) = &*self.worker()
         {
-            sleeper.unpark();
+            worker.unpark();
         }
     }
 
-    fn sleeper(&self) -> MutexGuard<'_, Option<thread::Thread>> {
-        self.sleeper.lock().unwrap_or_else(PoisonError::into_inner)
+    fn worker(&self) -> MutexGuard<'_, Option<thread::Thread>> {
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

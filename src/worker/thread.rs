@@ -91,6 +91,7 @@ impl<M: GuestMemory, I: IrqLine> Job<M, I> {
     }
 
     fn work(&mut self) -> End {
+        self.bell.wakes_this_thread();
         let bell = Waker::from(Arc::clone(&self.bell));
         while !self.bell.is_stopped() {
             let waited = match self.engine.poll(&mut *self.source, Instant::now()) {
