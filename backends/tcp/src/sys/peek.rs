@@ -5,6 +5,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
 
 use libc::{c_int, c_void};
 use netrx::space::Lent;
@@ -33,47 +34,78 @@ impl Layout {
 /// Copies what is queued into the lent frames; returns how many bytes could have been copied, and how many were.
 ///
 /// The bytes stay queued. No bytes where some could have been mean that the stream has ended.
+///
+/// Buffers of a frame that lie side by side, as drivers often post them, are one piece to the system: it takes longer over
+/// many small ones.
 pub(crate) fn into_guest(
     stream: BorrowedFd<'_>,
     lent: &Lent<'_, '_>,
     layout: Layout,
 ) -> (usize, io::Result<usize>) {
-    let mut pieces = [const { MaybeUninit::<libc::iovec>::uninit() }; PIECES];
-    let (mut count, mut left) = (0, layout.most);
-    for index in 0..lent.frames() {
+    let (mut pieces, mut left) = (Pieces::new(), layout.most);
+    'all: for index in 0..lent.frames() {
         let (mut skip, mut here) = (layout.headers, layout.run_of(lent, index).min(left));
         for buffer in lent.buffers(index) {
             let start = skip.min(buffer.len());
             let len = here.min(buffer.len() - start);
             skip -= start;
-            let Some(piece) = pieces.get_mut(count).filter(|_| len > 0) else { continue };
             // SAFETY: `start` is at most the buffer's length.
-            let base = unsafe { buffer.as_ptr().add(start) };
-            piece.write(libc::iovec { iov_base: base.cast(), iov_len: len });
-            (count, here, left) = (count + 1, here - len, left - len);
+            if !pieces.push(unsafe { buffer.as_ptr().add(start) }, len) {
+                break 'all;
+            }
+            (here, left) = (here - len, left - len);
         }
     }
-    (layout.most - left, scatter(stream, &pieces, count))
+    (layout.most - left, scatter(stream, &pieces))
 }
 
-/// Looks into the first `count` pieces, which are written, and lie in memory that is lent for as long as the caller
-/// runs.
-fn scatter(
-    stream: BorrowedFd<'_>,
-    pieces: &[MaybeUninit<libc::iovec>; PIECES],
+/// A list of pieces of memory.
+struct Pieces {
+    list: [MaybeUninit<libc::iovec>; PIECES],
+    /// How many are written.
     count: usize,
-) -> io::Result<usize> {
-    if count == 1 {
+    /// Where the last one ends.
+    end: *mut u8,
+}
+
+impl Pieces {
+    fn new() -> Self {
+        Self { list: [const { MaybeUninit::uninit() }; PIECES], count: 0, end: ptr::null_mut() }
+    }
+
+    /// Adds a piece, or makes the last one longer if this one begins where that ends; `false` when there is no place.
+    fn push(&mut self, base: *mut u8, len: usize) -> bool {
+        if len == 0 {
+            return true;
+        }
+        if base == self.end
+            && let Some(last) = self.count.checked_sub(1).and_then(|last| self.list.get_mut(last))
+        {
+            // SAFETY: it is one of those that are written.
+            unsafe { last.assume_init_mut() }.iov_len += len;
+        } else {
+            let Some(place) = self.list.get_mut(self.count) else { return false };
+            place.write(libc::iovec { iov_base: base.cast(), iov_len: len });
+            self.count += 1;
+        }
+        self.end = base.wrapping_add(len);
+        true
+    }
+}
+
+/// Looks into pieces that lie in memory which is lent for as long as the caller runs.
+fn scatter(stream: BorrowedFd<'_>, pieces: &Pieces) -> io::Result<usize> {
+    if pieces.count == 1 {
         // SAFETY: it is written.
-        let only = unsafe { pieces[0].assume_init() };
+        let only = unsafe { pieces.list[0].assume_init() };
         // The simpler call is the cheaper one.
         return receive(stream, only.iov_base, only.iov_len, libc::MSG_PEEK);
     }
     // SAFETY: all fields are numbers or pointers, which may be zero.
     let mut header: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
     // The system writes to the pieces, never to the list of them.
-    header.msg_iov = pieces.as_ptr().cast_mut().cast();
-    header.msg_iovlen = count as _;
+    header.msg_iov = pieces.list.as_ptr().cast_mut().cast();
+    header.msg_iovlen = pieces.count as _;
     let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
     // SAFETY: the list is borrowed; the loan that its pieces lie in vouches for the guest memory that they name.
     let read = unsafe { libc::recvmsg(stream.as_raw_fd(), &raw mut header, flags) };
@@ -139,4 +171,28 @@ pub(crate) fn seek(stream: BorrowedFd<'_>, offset: u32) -> io::Result<()> {
 #[cfg(not(peek_offset))]
 pub(crate) fn seek(_stream: BorrowedFd<'_>, _offset: u32) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_side_by_side_is_one_piece_and_a_full_list_takes_nothing_more() {
+        let mut memory = vec![0_u8; 4 * PIECES];
+        let base = memory.as_mut_ptr();
+        let mut pieces = Pieces::new();
+        for (at, len, count) in [(0, 1, 1), (1, 2, 1), (7, 0, 1), (3, 1, 1), (8, 1, 2), (4, 1, 3)] {
+            assert!(pieces.push(base.wrapping_add(at), len));
+            assert_eq!(pieces.count, count, "{len} bytes at {at}");
+        }
+        for number in pieces.count..PIECES {
+            assert!(pieces.push(base.wrapping_add(4 * number), 1));
+        }
+        assert!(!pieces.push(base, 1), "it is full");
+        assert!(pieces.push(pieces.end, 1), "the last piece can still be longer");
+        // SAFETY: they were written.
+        let lens: usize = pieces.list.iter().map(|piece| unsafe { piece.assume_init_ref() }.iov_len).sum();
+        assert_eq!(lens, 4 + 1 + 1 + (PIECES - 3) + 1);
+    }
 }
