@@ -14,12 +14,13 @@ const DESC_LEN: u64 = 16;
 const F_NEXT: u16 = 1;
 const F_WRITE: u16 = 2;
 
-/// What a guest posts: `size` descriptors, in chains of `chain`, each of `piece` bytes.
+/// What a guest posts: `size` descriptors, in chains of `chain`, each of `piece` bytes, `gap` bytes apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Shape {
     pub(crate) size: u16,
     pub(crate) chain: u16,
     pub(crate) piece: u32,
+    pub(crate) gap: u32,
 }
 
 impl Shape {
@@ -27,7 +28,7 @@ impl Shape {
     /// lines.
     pub(crate) fn holding(bytes: usize, chain: u16) -> Self {
         let piece = bytes.div_ceil(usize::from(chain)).next_multiple_of(64);
-        Self { size: 256, chain, piece: piece as u32 }
+        Self { size: 256, chain, piece: piece as u32, gap: 0 }
     }
 
     /// Buffers of the ring, each a chain.
@@ -69,7 +70,7 @@ impl Layout {
 
     /// The address of a descriptor's buffer.
     pub(crate) fn buffer(&self, descriptor: u16) -> u64 {
-        self.buffers + u64::from(descriptor) * u64::from(self.shape.piece)
+        self.buffers + u64::from(descriptor) * u64::from(self.shape.piece + self.shape.gap)
     }
 
     /// The head of the chain that the ring offers, and gets back, in a slot.

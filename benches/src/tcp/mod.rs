@@ -3,8 +3,9 @@
 //! In the first part a turn is a row of passes: the sockets are filled with sixteen frames' worth of bytes,
 //! spread over the flows, and only emptying them is timed. For netrx that includes the dropping of bytes once
 //! they are acknowledged. The floor is `recv` of the same sizes into the same memory, contiguous whatever the
-//! guest's buffers are; `recvmsg` has them scattered as the guest's buffers are; `read-then-copy` is what a bounded
-//! retransmission buffer would cost: `recv` into it, and a copy into the guest.
+//! guest's buffers are; `recvmsg` has them in pieces as long as the guest's buffers; `read-then-copy` is what a bounded
+//! retransmission buffer would cost: `recv` into it, and a copy into the guest. Drivers like Linux's cut their buffers off
+//! larger blocks, so that they lie side by side; one case has them apart.
 //!
 //! In the second part hosts write as fast as they can, a worker injects, and a guest with NAPI takes and
 //! acknowledges: [`load`].
@@ -45,9 +46,14 @@ struct Buffers {
 }
 
 const PAGES: Buffers =
-    Buffers { name: "4 KiB buffers", shape: Shape { size: 256, chain: 1, piece: 4096 }, span: 16 };
+    Buffers { name: "4 KiB buffers", shape: Shape { size: 256, chain: 1, piece: 4096, gap: 0 }, span: 16 };
+const APART: Buffers = Buffers {
+    name: "4 KiB buffers apart",
+    shape: Shape { size: 256, chain: 1, piece: 4096, gap: 64 },
+    span: 16,
+};
 const WHOLE: Buffers =
-    Buffers { name: "64 KiB buffers", shape: Shape { size: 16, chain: 1, piece: 65_536 }, span: 1 };
+    Buffers { name: "64 KiB buffers", shape: Shape { size: 16, chain: 1, piece: 65_536, gap: 0 }, span: 1 };
 
 /// Empties sockets that hold [`FRAMES`] chunks.
 trait Puller {
@@ -69,6 +75,7 @@ pub(crate) fn run(effort: &Effort, report: &mut Report) -> Result<()> {
             measure(buffers, flows, effort, report)?;
         }
     }
+    measure(APART, 1, effort, report)?;
     load::run(effort, report)
 }
 
