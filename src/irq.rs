@@ -30,10 +30,11 @@ impl<I: IrqLine + ?Sized> IrqLine for Box<I> {
 ///
 /// * **Ordering**: of concurrent calls either may be the last; the device looks afterwards, and sets the line once more if it
 ///   has to.
-/// * **Threads**: called from the worker's thread when it raises, and from the vCPU's that acknowledges, at the same time.
+/// * **Threads**: called at the same time from whichever thread raises (the worker's, one that serves the transmit queue, the
+///   VMM's) or acknowledges (a vCPU's).
 /// * **Blocking**: it may take a system call; it must not wait for the guest nor call the device.
-/// * **Errors**: a line that could not be raised is tried again as [`IrqLine::raise`] is. One that could not be lowered is not:
-///   only a broken line may refuse that.
+/// * **Errors**: a line that was busy is tried again, by who was told so as for [`IrqLine::raise`], or for a tenth of a second
+///   where nobody is told; only a broken line is busy for longer, or refuses to be lowered.
 pub trait LevelLine: Send + Sync + 'static {
     /// Sets the line's level.
     ///

@@ -58,11 +58,14 @@ pub trait FrameSource: Send {
         Watched::No
     }
 
-    /// The guest has no room, and nobody will ask for frames until it has; called each time before that sleep.
+    /// The guest has no room, and nobody will ask for frames until it has: does what else there is to do, and does not block.
     ///
     /// Most sources have nothing to do then. One whose affairs go on without frames, such as connections that end, settles
-    /// them now, and wakes `waker` once there is more to settle: it is then called again, if there still is no room. A wake
-    /// in between says nothing of frames, and the waker is over with the next `recv`, `wait` or `watch`. Does not block.
+    /// them, and wakes `waker` once there is more to settle: then it is called again, unless there is room by then. That
+    /// holds until the next `recv`, `wait` or `watch`; a wake after it does no harm.
+    ///
+    /// The worker calls it before it sleeps. Whoever drives an engine without one does so after
+    /// [`Progress::Starved`](crate::Progress::Starved).
     fn starved(&mut self, waker: &Waker) {
         let _ = waker;
     }

@@ -9,17 +9,28 @@
 
 #[cfg(not(loom))]
 pub(crate) use std::{
-    sync::atomic::{AtomicBool, AtomicU32, Ordering, fence},
+    sync::atomic::{AtomicU32, Ordering, fence},
     sync::{Condvar, Mutex, MutexGuard},
     thread,
 };
 
 #[cfg(loom)]
 pub(crate) use loom::{
-    sync::atomic::{AtomicBool, AtomicU32, Ordering, fence},
+    sync::atomic::{AtomicU32, Ordering, fence},
     sync::{Condvar, Mutex, MutexGuard},
     thread,
 };
+
+/// Lets some time pass. The model checker has none, but others get their turn.
+pub(crate) fn pause(time: std::time::Duration) {
+    #[cfg(not(loom))]
+    thread::sleep(time);
+    #[cfg(loom)]
+    {
+        let _ = time;
+        thread::yield_now();
+    }
+}
 
 /// An unsigned integer of guest memory that is loaded and stored whole.
 pub trait Word: Copy + sealed::Sealed {

@@ -58,7 +58,8 @@ pub enum Progress {
     /// The source is empty: poll again when it is ready, and at [`Engine::held_until`] if an interrupt is held back. All that
     /// are due were raised.
     Idle,
-    /// The guest has no room, and was asked for a kick: poll again after it. All due interrupts were raised.
+    /// The guest has no room, and was asked for a kick: poll again after it, and let the source do meanwhile what needs no
+    /// room ([`FrameSource::starved`]). All due interrupts were raised.
     Starved,
     /// The source is closed. All due interrupts were raised.
     Closed,

@@ -4,16 +4,22 @@
 //! line, looks at the register again, and sets the line once more if that has changed meanwhile. So the one whose call of
 //! the line is the last has seen the register as it stays, and however raising and acknowledging mix, the line ends high if
 //! a bit is set and low if none is. A raise that comes late may find the guest without a reason, and is then taken back.
+//!
+//! A call may fail, and whoever made it is told. So nobody relies on a call of somebody else's that has not returned: who
+//! finds the bit set, and another [`Change`] under way, sets the line, too. What failed is set right by the next change.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::irq::{IrqError, IrqLine, LevelLine};
 use crate::spec::mmio::{interrupt, status};
-use crate::sync::{AtomicBool, AtomicU32, Ordering, fence, thread};
+use crate::sync::{AtomicU32, Ordering, fence, pause};
 
-/// How often a line that is busy is set right again after a change by others, who were told that it is set.
-const TRIES: u32 = 100;
+/// How often a busy line is tried by somebody who will not come again, and how long it is left alone in between: a tenth of
+/// a second in all.
+const TRIES: u32 = if cfg!(loom) { 3 } else { 1000 };
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// The interrupts of one device, shared by its clones: as the worker's line, and for whoever serves the transmit queue.
 pub struct MmioIrq<L> {
@@ -25,9 +31,79 @@ struct Shared<L> {
     status: AtomicU32,
     /// `DEVICE_NEEDS_RESET`, or 0.
     needs_reset: AtomicU32,
-    /// The line may not be as the register says: a call failed, or none was made yet.
-    unsure: AtomicBool,
+    /// How many changes are under way, and [`UNSURE`]. One word, so that nobody finds the one without the other.
+    changes: AtomicU32,
     line: L,
+}
+
+/// The line may not be as the register says: a call failed, or none was made yet.
+const UNSURE: u32 = 1 << 31;
+
+/// A change of the register, and the calls of the line that it takes.
+struct Change<'s, L> {
+    shared: &'s Shared<L>,
+    settled: bool,
+}
+
+impl<'s, L: LevelLine> Change<'s, L> {
+    /// To be made before the register is changed: who finds that changed finds that somebody is at it.
+    fn begin(shared: &'s Shared<L>) -> Self {
+        shared.changes.fetch_add(1, Ordering::AcqRel);
+        Self { shared, settled: false }
+    }
+
+    /// Sets the line as the register says, if that has `changed`, or the line is or may come to be otherwise.
+    fn end(mut self, changed: bool) -> Result<(), IrqError> {
+        let changes = self.shared.changes.fetch_and(!UNSURE, Ordering::AcqRel);
+        // Only this one is under way, and the line is right.
+        let needs_nothing = changes == 1 && !changed;
+        if !needs_nothing {
+            self.settle()?;
+        }
+        self.settled = true;
+        Ok(())
+    }
+
+    /// Sets the line until it is as the register says.
+    ///
+    /// One barrier stands between the change of the register and the call of the line, one between the call and the second
+    /// look: of two who change the register, the one whose call is the later sees the other's change.
+    fn settle(&self) -> Result<(), IrqError> {
+        let Shared { status, line, .. } = self.shared;
+        fence(Ordering::SeqCst);
+        let mut high = status.load(Ordering::Acquire) != 0;
+        line.set(high)?;
+        loop {
+            fence(Ordering::SeqCst);
+            if high == (status.load(Ordering::Acquire) != 0) {
+                return Ok(());
+            }
+            high = !high;
+            // Who changed the register meanwhile was told that the line is set.
+            insist(|| line.set(high))?;
+        }
+    }
+}
+
+impl<L> Drop for Change<'_, L> {
+    /// Also where the line failed or panicked.
+    fn drop(&mut self) {
+        if !self.settled {
+            self.shared.changes.fetch_or(UNSURE, Ordering::AcqRel);
+        }
+        self.shared.changes.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Makes a call of the line that nobody would make again if it found the line busy.
+pub(super) fn insist(mut call: impl FnMut() -> Result<(), IrqError>) -> Result<(), IrqError> {
+    for _ in 1..TRIES {
+        match call() {
+            Err(IrqError::Busy) => pause(PAUSE),
+            done => return done,
+        }
+    }
+    call()
 }
 
 impl<L> Clone for MmioIrq<L> {
@@ -38,8 +114,13 @@ impl<L> Clone for MmioIrq<L> {
 
 impl<L: LevelLine> MmioIrq<L> {
     pub(super) fn new(line: L) -> Self {
-        let (status, needs_reset) = (AtomicU32::new(0), AtomicU32::new(0));
-        Self { shared: Arc::new(Shared { status, needs_reset, unsure: AtomicBool::new(true), line }) }
+        let shared = Shared {
+            status: AtomicU32::new(0),
+            needs_reset: AtomicU32::new(0),
+            changes: AtomicU32::new(UNSURE),
+            line,
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     /// The device cannot go on: sets `DEVICE_NEEDS_RESET` and interrupts the guest for it (section 2.1.2).
@@ -63,57 +144,22 @@ impl<L: LevelLine> MmioIrq<L> {
 
     /// Adds to the reasons.
     pub(super) fn set(&self, why: u32) -> Result<(), IrqError> {
+        let change = Change::begin(&self.shared);
         let before = self.shared.status.fetch_or(why, Ordering::AcqRel);
-        self.follow(before == 0 && why != 0)
+        change.end(before == 0 && why != 0)
     }
 
     /// The guest has taken note of these reasons.
     pub(super) fn acknowledge(&self, why: u32) -> Result<(), IrqError> {
+        let change = Change::begin(&self.shared);
         let before = self.shared.status.fetch_and(!why, Ordering::AcqRel);
-        self.follow(before != 0 && before & !why == 0)
+        change.end(before != 0 && before & !why == 0)
     }
 
     /// The device is reset: there is no reason any more. Nobody may raise meanwhile.
     pub(super) fn clear(&self) -> Result<(), IrqError> {
         self.shared.needs_reset.store(0, Ordering::Release);
         self.acknowledge(u32::MAX)
-    }
-
-    /// Sets the line as the register says, if that has `changed` or the line may be otherwise.
-    fn follow(&self, changed: bool) -> Result<(), IrqError> {
-        if !self.shared.unsure.swap(false, Ordering::AcqRel) && !changed {
-            return Ok(());
-        }
-        let settled = self.settle();
-        if settled.is_err() {
-            self.shared.unsure.store(true, Ordering::Release);
-        }
-        settled
-    }
-
-    /// Sets the line until it is as the register says.
-    ///
-    /// One barrier stands between the change of the register and the call of the line, one between the call and the second
-    /// look: of two who change the register, the one whose call is the later sees the other's change.
-    fn settle(&self) -> Result<(), IrqError> {
-        fence(Ordering::SeqCst);
-        let mut high = self.status() != 0;
-        self.shared.line.set(high)?;
-        let mut tries = 0;
-        loop {
-            fence(Ordering::SeqCst);
-            if high == (self.status() != 0) {
-                return Ok(());
-            }
-            match self.shared.line.set(!high) {
-                Ok(()) => high = !high,
-                Err(IrqError::Busy) if tries < TRIES => {
-                    tries += 1;
-                    thread::yield_now();
-                }
-                Err(error) => return Err(error),
-            }
-        }
     }
 }
 

@@ -33,9 +33,9 @@ pub use transmit::Transmit;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use bank::{Bank, Effect, RECEIVE, TRANSMIT};
+use irq::insist;
 
 use crate::engine::{EngineConfig, EngineError};
 use crate::irq::{IrqError, LevelLine};
@@ -48,8 +48,9 @@ use crate::worker::{End, RxConfig, RxWorkerSlot, SlotError};
 /// A network card on virtio-mmio.
 ///
 /// Every method takes `&self` and may be called from any thread: accesses to registers take turns under a lock. The worker
-/// never takes that lock, nor do `QueueNotify` and the interrupt registers, which wait for nobody: a kick is an atomic
-/// instruction unless the worker sleeps, `InterruptStatus` is a load, and `InterruptACK` one call of the line.
+/// never takes that lock, nor do `QueueNotify` and the interrupt registers: a kick is an atomic instruction unless the worker
+/// sleeps, `InterruptStatus` is a load, and `InterruptACK` sets the line, mostly by one call, without waiting for anybody who
+/// does the same.
 pub struct MmioDevice<M: GuestMemory + 'static, L: LevelLine> {
     bank: Mutex<Bank>,
     slot: RxWorkerSlot<M, MmioIrq<L>>,
@@ -272,7 +273,7 @@ impl<M: GuestMemory, L: LevelLine> fmt::Debug for MmioDevice<M, L> {
 fn end_hook<L: LevelLine>(irq: MmioIrq<L>, hook: Arc<Mutex<Option<EndHook>>>) -> impl FnMut(&End) + Send {
     move |end| {
         if matches!(end, End::Failed(EngineError::Ring(_)))
-            && let Err(error) = tell_of_ring(&irq)
+            && let Err(error) = insist(|| irq.needs_reset())
         {
             tracing::error!(%error, "the guest was not interrupted for its broken ring");
         }
@@ -280,21 +281,6 @@ fn end_hook<L: LevelLine>(irq: MmioIrq<L>, hook: Arc<Mutex<Option<EndHook>>>) ->
             hook(end);
         }
     }
-}
-
-/// How often a busy line is tried for a broken ring, and how long it is left alone in between: a tenth of a second in all.
-const TRIES: u32 = 1000;
-const PAUSE: Duration = Duration::from_micros(100);
-
-/// Interrupts the guest for its broken ring. A busy line is tried again here, since nobody will come again.
-fn tell_of_ring<L: LevelLine>(irq: &MmioIrq<L>) -> Result<(), IrqError> {
-    for _ in 1..TRIES {
-        match irq.needs_reset() {
-            Err(IrqError::Busy) => std::thread::sleep(PAUSE),
-            told => return told,
-        }
-    }
-    irq.needs_reset()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

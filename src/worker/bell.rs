@@ -11,7 +11,17 @@ use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering, thread};
 
 const KICKED: u32 = 1;
 const STOPPED: u32 = 2;
-const SLEEPING: u32 = 4;
+const CALLED: u32 = 4;
+const SLEEPING: u32 = 8;
+
+/// What a worker woke for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awake {
+    /// Its source has something to do; the guest is not known to have room.
+    ForSource,
+    /// The guest may have room, or the worker is to end.
+    ForAll,
+}
 
 /// The bell of a slot's workers, of which there is one at a time: the guest's kicks and the VMM's stop.
 #[derive(Debug)]
@@ -19,12 +29,12 @@ pub(super) struct Bell {
     state: AtomicU32,
     /// The worker's thread. Only locked as a worker starts, and to wake one that sleeps, so that kickers wait for each other
     /// at most.
-    worker: Mutex<Option<thread::Thread>>,
+    thread: Mutex<Option<thread::Thread>>,
 }
 
 impl Bell {
     pub(super) fn new() -> Self {
-        Self { state: AtomicU32::new(0), worker: Mutex::new(None) }
+        Self { state: AtomicU32::new(0), thread: Mutex::new(None) }
     }
 
     /// A new worker is about to look at the ring: whatever was rung for the one before is over.
@@ -47,40 +57,42 @@ impl Bell {
     }
 
     /// The calling thread is the worker from now on.
-    pub(super) fn wakes_this_thread(&self) {
-        *self.worker() = Some(thread::current());
+    pub(super) fn attach(&self) {
+        *self.thread() = Some(thread::current());
     }
 
-    /// Sleeps until kicked or stopped. Only ever called by the worker.
-    pub(super) fn sleep(&self) {
+    /// Sleeps until kicked or stopped, or called by the source, and says whether it was the source alone. Only ever called
+    /// by the worker.
+    pub(super) fn sleep(&self) -> Awake {
         self.state.fetch_or(SLEEPING, Ordering::AcqRel);
-        while self.state.load(Ordering::Acquire) & (KICKED | STOPPED) == 0 {
+        while self.state.load(Ordering::Acquire) & (KICKED | STOPPED | CALLED) == 0 {
             thread::park();
         }
-        self.state.fetch_and(!(SLEEPING | KICKED), Ordering::AcqRel);
+        let why = self.state.fetch_and(!(SLEEPING | KICKED | CALLED), Ordering::AcqRel);
+        if why & (KICKED | STOPPED) == 0 { Awake::ForSource } else { Awake::ForAll }
     }
 
     fn ring(&self, why: u32) {
         let before = self.state.fetch_or(why, Ordering::AcqRel);
         if before & SLEEPING != 0
-            && let Some(worker) = &*self.worker()
+            && let Some(thread) = &*self.thread()
         {
-            worker.unpark();
+            thread.unpark();
         }
     }
 
-    fn worker(&self) -> MutexGuard<'_, Option<thread::Thread>> {
-        self.worker.lock().unwrap_or_else(PoisonError::into_inner)
+    fn thread(&self) -> MutexGuard<'_, Option<thread::Thread>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// For a source that has something to do while the worker sleeps: the worker looks at the ring again, and lets it.
+/// For a source that has something to do while the guest has no room.
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        self.kick();
+        self.ring(CALLED);
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.kick();
+        self.ring(CALLED);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! RxWorkerSlot --driver_ok--> worker: poll -> Idle    -> FrameSource::wait
-//!      |                                  -> Starved -> sleeps on the bell
+//!      |                                  -> Starved -> FrameSource::starved, sleeps on the bell
 //!      +--kick, stop--> bell              -> More    -> poll
 //! ```
 //!

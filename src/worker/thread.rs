@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::bell::Bell;
+use super::bell::{Awake, Bell};
 use crate::engine::{Engine, EngineError, Finished, Progress, Stats};
 use crate::irq::{IrqError, IrqLine};
 use crate::mem::GuestMemory;
 use crate::ring::Cursor;
 use crate::source::FrameSource;
+use crate::sync::pause;
 
 /// How long a busy interrupt line is left alone before the next try. Nothing else waits for a time.
 const IRQ_PAUSE: Duration = Duration::from_micros(100);
@@ -91,20 +92,19 @@ impl<M: GuestMemory, I: IrqLine> Job<M, I> {
     }
 
     fn work(&mut self) -> End {
-        self.bell.wakes_this_thread();
+        self.bell.attach();
         let bell = Waker::from(Arc::clone(&self.bell));
         while !self.bell.is_stopped() {
             let waited = match self.engine.poll(&mut *self.source, Instant::now()) {
                 Ok(Progress::More) => Ok(()),
                 Ok(Progress::Idle) => self.source.wait(self.engine.held_until()),
                 Ok(Progress::Starved) => {
-                    self.source.starved(&bell);
-                    self.bell.sleep();
+                    self.starve(&bell);
                     Ok(())
                 }
                 Ok(Progress::Closed) => return End::Closed,
                 Err(EngineError::Irq(IrqError::Busy)) => {
-                    std::thread::sleep(IRQ_PAUSE);
+                    pause(IRQ_PAUSE);
                     Ok(())
                 }
                 Err(error) => return End::Failed(error),
@@ -114,6 +114,14 @@ impl<M: GuestMemory, I: IrqLine> Job<M, I> {
             }
         }
         End::Stopped
+    }
+
+    /// Sleeps until the guest may have room, or the worker is to end; the source goes about its affairs meanwhile.
+    fn starve(&mut self, bell: &Waker) {
+        self.source.starved(bell);
+        while self.bell.sleep() == Awake::ForSource {
+            self.source.starved(bell);
+        }
     }
 }
 

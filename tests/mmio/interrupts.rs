@@ -1,18 +1,16 @@
 //! The level line: raised by used buffers, by a change of the configuration, by a broken ring; lowered by the last
 //! acknowledgement.
 
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::thread;
+use std::sync::mpsc;
 
 use netrx::mmio::MmioError;
 use netrx::spec::mmio::interrupt::{CONFIG, USED};
 use netrx::spec::mmio::{Register, status};
 use netrx::worker::SlotError;
-use netrx::{Features, IrqError, IrqLine, LevelLine, MmioDevice, NetConfig, RxWorkerSlot};
+use netrx::{Features, IrqError, IrqLine, RxWorkerSlot};
 use netrx_mock::registers::LIVE;
-use netrx_mock::{MockLevel, MockMemory};
 
-use super::rig::{MAC, RECEIVE, Rig};
+use super::rig::{RECEIVE, Rig};
 use super::{STUCK, Tested, eventually};
 
 #[test]
@@ -185,50 +183,5 @@ fn a_ring_that_breaks_while_the_line_is_busy() -> Tested {
     rig.write(Register::QueueNotify, RECEIVE)?;
     eventually("the status says so", || rig.read(Register::Status) == LIVE | status::NEEDS_RESET);
     eventually("the line rises", || rig.probe.is_high());
-    Ok(())
-}
-
-/// A line that takes its time to rise.
-struct Slow {
-    line: MockLevel,
-    rising: mpsc::Sender<()>,
-    go_on: Mutex<mpsc::Receiver<()>>,
-}
-
-impl LevelLine for Slow {
-    fn set(&self, high: bool) -> Result<(), IrqError> {
-        self.line.set(high)?;
-        if high {
-            self.rising.send(()).map_err(|error| IrqError::Failed(error.into()))?;
-            let go_on = self.go_on.lock().unwrap_or_else(PoisonError::into_inner);
-            go_on.recv().map_err(|error| IrqError::Failed(error.into()))?;
-        }
-        Ok(())
-    }
-}
-
-/// Registers wait for nobody, not for a raise that has not returned either.
-#[test]
-fn an_acknowledge_does_not_wait_for_the_line() -> Tested {
-    let (line, probe) = MockLevel::new();
-    let (rising, risen) = mpsc::channel();
-    let (resume, go_on) = mpsc::channel();
-    let memory = MockMemory::heap(&[1 << 12]);
-    let card = MmioDevice::new(
-        "slow",
-        &NetConfig::new(MAC),
-        memory,
-        Slow { line, rising, go_on: Mutex::new(go_on) },
-        (),
-    )?;
-    let mut irq = card.irq();
-    let raising = thread::spawn(move || irq.raise());
-    risen.recv_timeout(STUCK)?;
-    card.write(Register::InterruptAck as u64, &USED.to_le_bytes())?;
-    let mut why = [0xff; 4];
-    card.read(Register::InterruptStatus as u64, &mut why);
-    assert_eq!((why, probe.is_high()), ([0; 4], false), "it lowers the line itself");
-    resume.send(())?;
-    assert!(raising.join().is_ok_and(|raised| raised.is_ok()) && !probe.is_high());
     Ok(())
 }

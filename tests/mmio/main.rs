@@ -6,6 +6,7 @@ mod forward;
 mod hal;
 mod interrupts;
 mod life;
+mod line;
 mod rcore;
 mod rig;
 mod transmit;

@@ -6,7 +6,9 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -56,31 +58,38 @@ pub(crate) fn stream(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs it with its output going to ours line by line, and keeps the lines that say what failed.
+/// How long the rest of a program's output is waited for: one that it left behind may keep the pipes open.
+const REST: Duration = Duration::from_secs(2);
+
+/// Runs it with its output going to ours line by line, and keeps the lines that say what failed. Colours would hide those.
 fn relay(command: &mut Command) -> io::Result<(ExitStatus, Vec<String>)> {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let (out, err) = thread::scope(|scope| {
-        let out = scope.spawn(|| copy_lines(out, io::stdout()));
-        let err = copy_lines(err, io::stderr());
-        // A panic of ours ends the task as it would on this thread.
-        (out.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), err)
-    });
+    let command = command.env("CARGO_TERM_COLOR", "never").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let copies = [
+        child.stderr.take().map(|err| copy_lines(err, io::stderr())),
+        child.stdout.take().map(|out| copy_lines(out, io::stdout())),
+    ];
     let status = child.wait()?;
-    Ok((status, [err?, out?].concat()))
+    let telling = copies.into_iter().flatten().filter_map(|copy| copy.recv_timeout(REST).ok());
+    Ok((status, telling.flatten().collect()))
 }
 
-fn copy_lines(from: Option<impl Read>, mut to: impl Write) -> io::Result<Vec<String>> {
-    let mut telling = Telling::default();
-    let (mut from, mut line) = (from.map(BufReader::new), Vec::new());
-    while let Some(from) = &mut from
-        && from.read_until(b'\n', &mut line)? > 0
-    {
-        to.write_all(&line)?;
-        telling.note(String::from_utf8_lossy(&line).trim_end());
-        line.clear();
-    }
-    Ok(telling.into_lines())
+/// Copies line by line on a thread of its own, and tells at the end which lines say what failed.
+fn copy_lines(
+    from: impl Read + Send + 'static,
+    mut to: impl Write + Send + 'static,
+) -> Receiver<Vec<String>> {
+    let (done, told) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut from, mut line, mut telling) = (BufReader::new(from), Vec::new(), Telling::default());
+        // What cannot be read or shown ends the copy, and the program is judged by its status.
+        while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) && to.write_all(&line).is_ok() {
+            telling.note(String::from_utf8_lossy(&line).trim_end());
+            line.clear();
+        }
+        done.send(telling.into_lines())
+    });
+    told
 }
 
 /// Runs it silently and returns what it wrote to stdout; an error carries the line of stderr that says most.
@@ -124,6 +133,8 @@ fn telling_line(stderr: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -142,6 +153,16 @@ mod tests {
         );
         assert_eq!(telling_line("first\nlast\n\n"), "last");
         assert_eq!(telling_line(""), "it said nothing");
+    }
+
+    #[test]
+    fn what_failed_is_kept_of_both_outputs_and_nobody_left_behind_is_waited_for() -> io::Result<()> {
+        let begin = Instant::now();
+        let (status, _) = relay(Command::new("sh").args(["-c", "sleep 60 & echo $! >&2; exit 3"]))?;
+        assert!(status.code() == Some(3) && begin.elapsed() < Duration::from_secs(50));
+        let (_, telling) = relay(Command::new("sh").args(["-c", "echo error: one; echo error: other >&2"]))?;
+        assert_eq!(telling, ["error: other", "error: one"]);
+        Ok(())
     }
 
     #[test]

@@ -31,10 +31,8 @@ impl<L: IrqLine> IrqLine for Nudging<L> {
 impl<L: LevelLine> LevelLine for Nudging<L> {
     fn set(&self, high: bool) -> Result<(), IrqError> {
         self.line.set(high)?;
-        if high && let Err(error) = self.vcpus.exit() {
-            // Whoever is told so tries again, and the vCPUs are to see it rise then.
-            self.line.set(false)?;
-            return Err(error.into());
+        if high {
+            self.vcpus.exit()?;
         }
         Ok(())
     }

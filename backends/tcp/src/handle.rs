@@ -161,7 +161,7 @@ pub enum End {
     ResetByGuest,
     /// Its [`Connection`] was dropped.
     Abandoned,
-    /// The guest did not answer for about three minutes.
+    /// The guest did not answer for four to six minutes, though it had buffers.
     TimedOut,
     /// The host's socket failed.
     Failed(io::Error),

@@ -135,7 +135,8 @@ impl Hub {
 
     /// For the source: how it is woken when it sleeps next.
     pub(crate) fn wake_by(&self, waker: Waker) {
-        *lock(&self.waker) = waker;
+        // The old one is dropped without the lock: it is somebody else's code.
+        let _old = mem::replace(&mut *lock(&self.waker), waker);
     }
 
     /// For the source: what happened; `lists` are empty ones to go on with.

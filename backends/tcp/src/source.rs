@@ -299,7 +299,8 @@ impl FrameSource for TcpSource {
         Watched::Yes
     }
 
-    /// Connections that end meanwhile free their descriptors.
+    /// Takes over what was said of connections, and new ones; those that end free their descriptors. Until the next
+    /// [`recv`](FrameSource::recv) the source's own descriptor tells nothing of that.
     fn starved(&mut self, waker: &Waker) {
         self.starved = true;
         self.hub.wake_by(waker.clone());

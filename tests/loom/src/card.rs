@@ -10,17 +10,30 @@ use crate::{Guest, Ram};
 
 /// A pin that the guest sleeps on.
 #[derive(Clone, Default)]
-pub struct Pin(Arc<(Mutex<bool>, Condvar)>);
+pub struct Pin(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Default)]
+struct State {
+    high: bool,
+    /// How often it is still too busy to rise.
+    busy: u32,
+}
 
 impl Pin {
-    fn lock(&self) -> MutexGuard<'_, bool> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl LevelLine for Pin {
     fn set(&self, high: bool) -> Result<(), IrqError> {
-        *self.lock() = high;
+        let mut state = self.lock();
+        if high && state.busy > 0 {
+            state.busy -= 1;
+            return Err(IrqError::Busy);
+        }
+        state.high = high;
+        drop(state);
         if high {
             self.0.1.notify_one();
         }
@@ -54,6 +67,11 @@ impl Card {
     /// Offers the receive worker a source.
     pub fn offer(&self, source: impl FrameSource + 'static) {
         self.device.slot().offer_source(0, source);
+    }
+
+    /// The pin is busy when it is to rise next, so many times.
+    pub fn refuse(&self, times: u32) {
+        self.pin.lock().busy = times;
     }
 
     /// The guest reads a register.
@@ -100,11 +118,11 @@ impl Card {
     /// which is an endless execution to loom.
     pub fn sleep(&self) -> u32 {
         loop {
-            let mut high = self.pin.lock();
-            while !*high {
-                high = self.pin.0.1.wait(high).unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.pin.lock();
+            while !state.high {
+                state = self.pin.0.1.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
-            drop(high);
+            drop(state);
             let cause = self.read(Register::InterruptStatus);
             if cause != 0 {
                 self.write(Register::InterruptAck, cause);
@@ -117,7 +135,7 @@ impl Card {
     /// Whether the pin says what the register says, and which of both.
     #[must_use]
     pub fn settled(&self) -> Option<bool> {
-        let high = *self.pin.lock();
+        let high = self.pin.lock().high;
         (high == (self.read(Register::InterruptStatus) != 0)).then_some(high)
     }
 }

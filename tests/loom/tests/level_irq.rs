@@ -8,8 +8,9 @@
 use std::time::Instant;
 
 use loom::thread;
+use netrx::spec::mmio::Register;
 use netrx::spec::mmio::interrupt::{CONFIG, USED};
-use netrx::{Features, IrqLine, Progress};
+use netrx::{Features, IrqError, IrqLine, Progress};
 use netrx_loom::{Card, FLAGS, Few, Guest, check, engine, event_idx};
 
 /// A card that is not live: its line alone.
@@ -87,4 +88,30 @@ fn raised_again_while_acknowledged() {
         }
         assert_eq!(card.settled(), Some(false));
     });
+}
+
+/// The line is busy at first. The worker raises until it is told that the line is set, while the guest acknowledges for no
+/// reason, which sets the line as well: whoever of the two finds it busy, the guest is interrupted.
+#[test]
+fn busy_while_acknowledged() {
+    for times in 1..=2 {
+        check(3, move || {
+            let card = card(&Guest::new(1, 64, FLAGS));
+            card.refuse(times);
+            let mut worker = card.device().irq();
+            let worker = thread::spawn(move || {
+                while let Err(error) = worker.raise() {
+                    assert!(matches!(error, IrqError::Busy));
+                    thread::yield_now();
+                }
+            });
+            // It may be told that the line is busy.
+            let _ = card.device().write(Register::InterruptAck as u64, &0_u32.to_le_bytes());
+            assert_eq!(card.sleep(), USED);
+            assert!(worker.join().is_ok());
+            // Its second try may come after that, for nothing.
+            assert!(card.settled().is_some_and(|high| !high || card.sleep() == USED));
+            assert_eq!(card.settled(), Some(false));
+        });
+    }
 }

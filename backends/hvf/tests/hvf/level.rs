@@ -77,21 +77,18 @@ fn it_follows_the_register_while_two_sides_change_it() -> Result<()> {
             over.store(true, Ordering::Release);
             raised
         });
-        let (mut taken, mut idle) = (0, 0);
+        let mut taken = 0;
         let mut begin = Instant::now();
         while !over.load(Ordering::Acquire) || framework.spi(IRQ.0).high {
             ensure!(begin.elapsed() < STUCK, "it stays high");
             thread::yield_now();
             if framework.spi(IRQ.0).high {
-                match status(&card) {
-                    // The other side is about to lower it.
-                    0 => idle += 1,
-                    why => {
-                        acknowledge(&card, why)?;
-                        (taken, begin) = (taken + 1, Instant::now());
-                    }
+                // Without a cause, it was raised too late, and the other side is about to lower it.
+                let why = status(&card);
+                if why != 0 {
+                    acknowledge(&card, why)?;
+                    (taken, begin) = (taken + 1, Instant::now());
                 }
-                ensure!(idle <= 1000 * RAISES, "a storm: interrupts without a cause");
             }
         }
         device.join().map_err(|_| anyhow!("it panicked"))??;
@@ -100,6 +97,7 @@ fn it_follows_the_register_while_two_sides_change_it() -> Result<()> {
     ensure!(status(&card) == 0 && !framework.spi(IRQ.0).high);
     let rises = framework.spi(IRQ.0).edges;
     println!("{RAISES} raises, {rises} calls that raise, {taken} interrupts taken");
-    ensure!(taken > 0 && taken <= RAISES && rises <= RAISES.into());
+    // Each side looks again after its call, and calls again, or calls where the other may fail.
+    ensure!(taken > 0 && taken <= RAISES && rises <= u64::from(2 * (RAISES + taken)));
     Ok(())
 }

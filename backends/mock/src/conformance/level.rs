@@ -6,7 +6,8 @@ use netrx::LevelLine;
 /// controller sees it high.
 pub fn level<L: LevelLine, F: FnMut() -> bool>(make: impl Fn() -> (L, F)) {
     follows(&make);
-    from_another_thread(make);
+    from_another_thread(&make);
+    from_two_threads(make);
 }
 
 /// The line is as it was last set, however often it is told so.
@@ -16,6 +17,20 @@ fn follows<L: LevelLine, F: FnMut() -> bool>(make: impl Fn() -> (L, F)) {
     for (step, high) in [false, true, true, false, false, true, false].into_iter().enumerate() {
         assert!(line.set(high).is_ok(), "step {step}: the line was set");
         assert_eq!(is_high(), high, "step {step}: the line is as it was set");
+    }
+}
+
+/// Calls that meet each other are both carried out: the next one finds a line that it can set.
+fn from_two_threads<L: LevelLine, F: FnMut() -> bool>(make: impl Fn() -> (L, F)) {
+    let (line, mut is_high) = make();
+    std::thread::scope(|scope| {
+        for high in [false, true] {
+            let line = &line;
+            scope.spawn(move || (0..1000).for_each(|_| assert!(line.set(high).is_ok(), "the line was set")));
+        }
+    });
+    for high in [true, false] {
+        assert!(line.set(high).is_ok() && is_high() == high, "the line is as it was set last");
     }
 }
 
