@@ -21,6 +21,9 @@ type Card = MmioDevice<MockMemory, Staged>;
 /// What happens in a call before the line is set, or instead of that.
 type Act = Box<dyn FnOnce() -> Result<(), IrqError> + Send>;
 
+/// What somebody else does to the card, and whether it is told that all is well.
+type Other = fn(&Card) -> bool;
+
 /// A line whose first calls are staged.
 struct Staged {
     line: MockLevel,
@@ -86,10 +89,9 @@ fn an_acknowledge_does_not_wait_for_a_raise() -> Tested {
 /// was busy again.
 #[test]
 fn a_raise_that_was_answered_is_seen_though_others_fail() -> Tested {
-    let raise = |card: &Card| card.irq().raise().is_ok();
-    let acknowledge_nothing = |card: &Card| acknowledge(card, 0).is_ok();
-    let others: [(usize, fn(&Card) -> bool); 2] = [(0, raise), (1, acknowledge_nothing)];
-    for (refused, other) in others {
+    let raise: Other = |card| card.irq().raise().is_ok();
+    let acknowledge_nothing: Other = |card| acknowledge(card, 0).is_ok();
+    for (refused, other) in [(0, raise), (1, acknowledge_nothing)] {
         let (failing, begun, resume) = held(Err(IrqError::Busy));
         let (card, probe) = card((0..refused).map(|_| busy()).chain([failing]))?;
         let mut worker = card.irq();
