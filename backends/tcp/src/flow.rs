@@ -121,6 +121,9 @@ impl Flow {
             Some(step @ Step::Data { seq, most, .. }) => self.send_data(space, scratch, step, seq, most, now),
         };
         self.link.set_sent(self.conn.next());
+        if self.conn.has_sent_end() {
+            self.link.set_ending();
+        }
         served
     }
 

@@ -4,7 +4,8 @@
 //! into, each at most once. So nothing is lost however much is said, and memory is bounded by the connections.
 //!
 //! The source is woken once: whoever leaves word while it is not awake rings, where the source is to be found then. Before
-//! it sleeps it says so and looks again. No lock is held across a system call.
+//! it sleeps it says so and looks again. While the guest has no room, only word that may end a connection wakes it: whatever
+//! else is said can wait for the look that comes with the room. No lock is held across a system call.
 
 use std::mem;
 use std::sync::{Arc, PoisonError};
@@ -23,6 +24,9 @@ pub(crate) struct Hub {
     awake: AtomicBool,
     /// Wakes the source where it sleeps.
     waker: Mutex<Waker>,
+    /// The guest has no room. Read with the lists locked, and written before they are looked into: who does not see that it
+    /// is over is seen.
+    starved: AtomicBool,
     ids: AtomicU64,
     taken: Arc<AtomicUsize>,
     places: usize,
@@ -51,6 +55,8 @@ pub(crate) struct Link {
     word: Mutex<Word>,
     /// The number after the last that was sent to the guest.
     sent: AtomicU32,
+    /// The guest was sent the end: its next acknowledgement may be the last.
+    ending: AtomicBool,
     ended: AtomicBool,
     /// The source's name for it.
     slot: AtomicU32,
@@ -80,6 +86,7 @@ impl Hub {
             closed: AtomicBool::new(false),
             awake: AtomicBool::new(false),
             waker: Mutex::new(waker),
+            starved: AtomicBool::new(false),
             ids: AtomicU64::new(0),
             taken: Arc::new(AtomicUsize::new(0)),
             places,
@@ -105,6 +112,9 @@ impl Hub {
                 return Err(Box::new(arrival));
             }
             lists.arrivals.push(arrival);
+            if self.starved.load(Ordering::Relaxed) {
+                return Ok(());
+            }
         }
         self.ring();
         Ok(())
@@ -118,8 +128,13 @@ impl Hub {
             let sent = Seq(link.sent.load(Ordering::Acquire));
             (say(&mut word.view, sent), mem::replace(&mut word.listed, true))
         };
-        if !listed {
-            lock(&self.lists).changed.push(Arc::clone(link));
+        let may_wait = listed || {
+            let mut lists = lock(&self.lists);
+            lists.changed.push(Arc::clone(link));
+            self.starved.load(Ordering::Relaxed)
+        };
+        // Asked last: another thread's word may have relied on this one's place in the list.
+        if !may_wait || link.may_end() {
             self.ring();
         }
         said
@@ -133,8 +148,9 @@ impl Hub {
         }
     }
 
-    /// For the source: how it is woken when it sleeps next.
-    pub(crate) fn wake_by(&self, waker: Waker) {
+    /// For the source: how it is woken when it sleeps next, and whether that is because the guest has no room.
+    pub(crate) fn wake_by(&self, waker: Waker, starved: bool) {
+        self.starved.store(starved, Ordering::Relaxed);
         // The old one is dropped without the lock: it is somebody else's code.
         let _old = mem::replace(&mut *lock(&self.waker), waker);
     }
@@ -169,6 +185,7 @@ impl Link {
             id,
             word: Mutex::new(Word { view, listed: false }),
             sent: AtomicU32::new(sent),
+            ending: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             slot: AtomicU32::new(0),
         }
@@ -179,6 +196,11 @@ impl Link {
         let mut word = lock(&self.word);
         word.listed = false;
         word.view.take()
+    }
+
+    /// Whether the connection is over by what was said, or may be.
+    fn may_end(&self) -> bool {
+        self.ending.load(Ordering::Acquire) || lock(&self.word).view.ends()
     }
 
     pub(crate) fn slot(&self) -> u32 {
@@ -196,6 +218,11 @@ impl Link {
     /// Everything before `next` was sent; to be said before the guest sees it.
     pub(crate) fn set_sent(&self, next: Seq) {
         self.sent.store(next.0, Ordering::Release);
+    }
+
+    /// The guest was sent the end; to be said before it sees that.
+    pub(crate) fn set_ending(&self) {
+        self.ending.store(true, Ordering::Release);
     }
 
     pub(crate) fn has_ended(&self) -> bool {

@@ -68,7 +68,7 @@ pub struct TcpSource {
     scratch: Vec<u8>,
     /// News of streams were collected since the last `recv`.
     collected: bool,
-    /// Word wakes whoever waits for room in the guest, instead of ringing the bell.
+    /// Word that may end a connection wakes whoever waits for room in the guest; the bell does not ring.
     starved: bool,
 }
 
@@ -146,7 +146,7 @@ impl TcpSource {
     /// From now on word rings the bell that [`wait`](FrameSource::wait) and the descriptor's readers hear.
     fn come_back(&mut self) {
         if std::mem::take(&mut self.starved) {
-            self.hub.wake_by(self.knock.bell.clone());
+            self.hub.wake_by(self.knock.bell.clone(), false);
         }
     }
 
@@ -299,11 +299,11 @@ impl FrameSource for TcpSource {
         Watched::Yes
     }
 
-    /// Takes over what was said of connections, and new ones; those that end free their descriptors. Until the next
-    /// [`recv`](FrameSource::recv) the source's own descriptor tells nothing of that.
+    /// Takes over what was said of connections, and new ones; those that end free their descriptors. Only word that may end
+    /// one wakes `waker`, and until the next [`recv`](FrameSource::recv) no word at all the source's own descriptor.
     fn starved(&mut self, waker: &Waker) {
         self.starved = true;
-        self.hub.wake_by(waker.clone());
+        self.hub.wake_by(waker.clone(), true);
         self.take_word(Instant::now());
         if !self.hub.may_sleep() {
             waker.wake_by_ref();

@@ -91,17 +91,17 @@ fn word_meets_a_source_that_goes_to_sleep() {
     });
 }
 
-/// It sleeps by turns where the worker waits for the guest, and where it waits for frames.
+/// It sleeps by turns where the worker waits for the guest, from which only the end wakes it, and where it waits for frames.
 #[test]
 fn word_meets_a_source_that_goes_from_one_bed_to_the_other() {
     check(|listener, home| {
         let elsewhere = Bell::new();
-        listener.hub.wake_by(Waker::from(Arc::clone(&elsewhere)));
+        listener.hub.wake_by(Waker::from(Arc::clone(&elsewhere)), true);
         listener.listen();
-        if !listener.has_all() && listener.hub.may_sleep() {
+        if !listener.abandoned && listener.hub.may_sleep() {
             elsewhere.sleep();
         }
-        listener.hub.wake_by(Waker::from(Arc::clone(home)));
+        listener.hub.wake_by(Waker::from(Arc::clone(home)), false);
         listener.listen();
         if !listener.has_all() && listener.hub.may_sleep() {
             home.sleep();

@@ -88,6 +88,12 @@ impl Conn {
         if self.fin == Fin::Acknowledged { self.una.before() } else { self.una }
     }
 
+    /// Whether the guest was sent the end.
+    #[must_use]
+    pub fn has_sent_end(&self) -> bool {
+        matches!(self.fin, Fin::Sent(_) | Fin::Acknowledged)
+    }
+
     /// Whether anything is sent and not acknowledged.
     #[must_use]
     pub fn in_flight(&self) -> bool {

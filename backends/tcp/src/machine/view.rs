@@ -68,6 +68,12 @@ pub struct News {
 }
 
 impl View {
+    /// Whether the connection is over by what was said.
+    #[must_use]
+    pub const fn ends(&self) -> bool {
+        self.news.reset || self.news.abandoned
+    }
+
     /// The guest has everything before `ack`, takes `window` bytes more, scales its windows by `scale`, and may send
     /// `receive_window` bytes from `received` on.
     #[must_use]
