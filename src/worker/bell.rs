@@ -23,7 +23,8 @@ pub(super) enum Awake {
     ForAll,
 }
 
-/// The bell of a slot's workers, of which there is one at a time: the guest's kicks and the VMM's stop.
+/// The bell of a slot's workers, of which there is one at a time: the guest's kicks, the VMM's stop, and the calls of a source
+/// that has something to do while the guest has no room.
 #[derive(Debug)]
 pub(super) struct Bell {
     state: AtomicU32,

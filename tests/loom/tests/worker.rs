@@ -5,12 +5,16 @@
 
 #![cfg(loom)]
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::task::Waker;
+use std::time::Instant;
 
 use loom::thread;
 use netrx::worker::{End, Stopped};
-use netrx::{Features, RxConfig, RxWorkerSlot};
-use netrx_loom::{FLAGS, Few, Guest, Line, Ram, Touched, check, event_idx};
+use netrx::{
+    Features, FrameMeta, FrameSource, Placed, Received, RxConfig, RxSpace, RxWorkerSlot, SourceError,
+};
+use netrx_loom::{Bell, FLAGS, Few, Guest, Line, Ram, Touched, check, event_idx};
 
 type Slot = RxWorkerSlot<Arc<Ram>, Line>;
 
@@ -176,6 +180,51 @@ fn kick_meets_a_second_worker() {
         }
         guest.take_many(1, || line.sleep());
         assert!(kicker.join().is_ok());
+        assert!(stop(&slot).is_some());
+    });
+}
+
+/// A source that has something to do twice while the guest has no room: by the worker's first call, and by its own waker.
+struct Settling {
+    waker: mpsc::Sender<Waker>,
+    settled: Bell,
+}
+
+impl FrameSource for Settling {
+    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        assert_eq!(space.put(&[0; 14], FrameMeta::PLAIN), Placed::NoRoom);
+        Ok(Received::More)
+    }
+
+    fn wait(&mut self, _until: Option<Instant>) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn starved(&mut self, waker: &Waker) {
+        // Nobody listens to the second.
+        let _ = self.waker.send(waker.clone());
+        self.settled.ring();
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::noop().clone()
+    }
+}
+
+/// The source is called once more however its waker meets the worker, which goes to sleep for want of room.
+#[test]
+fn a_source_calls_a_worker_that_goes_to_sleep() {
+    check(5, || {
+        let guest = Guest::new(1, 64, FLAGS);
+        let (slot, settled) = (Slot::default(), Bell::default());
+        let (waker, wakers) = mpsc::channel();
+        slot.deposit_memory(guest.memory());
+        slot.deposit_irq(Line::default());
+        slot.offer_source(0, Settling { waker, settled: settled.clone() });
+        driver_ok(&slot, &guest);
+        settled.sleep();
+        wakers.try_iter().for_each(Waker::wake);
+        settled.sleep();
         assert!(stop(&slot).is_some());
     });
 }
