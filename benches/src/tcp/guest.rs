@@ -2,11 +2,12 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
+use netrx_hvf::Vcpus;
 use netrx_tcp::{Endpoint, Promotion};
 
 use super::load::{Acknowledge, Kick};
+use super::vcpu::Vcpu;
 use crate::Result;
 use crate::guest::{Driver, HEADER_LEN};
 
@@ -71,17 +72,21 @@ impl Guest {
     }
 
     /// Polls and sleeps until all bytes have come, or `given_up`.
-    pub(super) fn run(mut self, given_up: &AtomicBool) -> Result<()> {
+    pub(super) fn run(mut self, vcpus: &Vcpus, given_up: &AtomicBool) -> Result<()> {
+        let mut vcpu = Vcpu::join(vcpus)?;
         while self.received < self.total {
-            while self.poll()? == NAPI_BUDGET || self.driver.arm() {}
             if given_up.load(Ordering::Acquire) {
                 return Err(format!("{} of {} bytes came", self.received, self.total).into());
             }
-            if self.received < self.total {
-                thread::park();
-            }
+            vcpu.run(|| self.poll_until_armed())?;
         }
         Ok(())
+    }
+
+    /// Polls until there is nothing, and the next frame will interrupt; whether there are more to wait for.
+    fn poll_until_armed(&mut self) -> Result<bool> {
+        while self.poll()? == NAPI_BUDGET || self.driver.arm() {}
+        Ok(self.received < self.total)
     }
 
     /// One round of NAPI: takes buffers up to the budget, and posts them again.

@@ -10,6 +10,7 @@
 //! In the second part hosts write as fast as they can, a worker injects, and a guest with NAPI takes and
 //! acknowledges: [`load`].
 
+mod floor_load;
 mod flows;
 mod guest;
 pub(crate) mod load;
@@ -17,6 +18,7 @@ mod netrx;
 mod netrx_load;
 mod predecessor_load;
 mod recv;
+mod vcpu;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -5,19 +5,21 @@ use std::sync::Arc;
 
 use netrx::worker::{RxConfig, RxWorkerSlot};
 use netrx::{EngineConfig, IrqError, IrqLine};
+use netrx_hvf::Nudging;
 use netrx_tcp::{Segment, TcpSource};
 
 use super::guest::{GUEST_SEQ, SCALE, WINDOW, promotion};
-use super::load::Load;
+use super::load::{Line, Load};
 use super::netrx::OFFLOADS;
+use super::vcpu::exits;
 use crate::Result;
 use crate::guest::Driver;
 use crate::guest::netrx::{memory, ring_config};
 use crate::worker::IrqProbe;
 
-struct Line(Arc<IrqProbe>);
+struct Edge(Arc<IrqProbe>);
 
-impl IrqLine for Line {
+impl IrqLine for Edge {
     fn raise(&mut self) -> std::result::Result<(), IrqError> {
         self.0.raise();
         Ok(())
@@ -25,11 +27,11 @@ impl IrqLine for Line {
 }
 
 /// Starts it through the public slot.
-pub(super) fn start(driver: &Driver, irq: Arc<IrqProbe>, streams: Vec<TcpStream>) -> Result<Load> {
+pub(super) fn start(driver: &Driver, line: Line, streams: Vec<TcpStream>) -> Result<Load> {
     let (source, promoter, ends) = TcpSource::new(streams.len())?;
     let slot = Arc::new(RxWorkerSlot::new("netrx-rx"));
     slot.deposit_memory(memory(driver)?);
-    slot.deposit_irq(Line(irq));
+    slot.deposit_irq(Nudging::new(Edge(line.irq), line.vcpus));
     slot.offer_source(0, source);
     let engine = EngineConfig::default();
     slot.driver_ok(RxConfig { ring: ring_config(driver), features: OFFLOADS, engine, restored: false })?;
@@ -44,10 +46,11 @@ pub(super) fn start(driver: &Driver, irq: Arc<IrqProbe>, streams: Vec<TcpStream>
         // What is not taken shows as bytes that do not come.
         let _ = connections[flow].segment(&segment);
     };
+    let before = exits();
     let stop = move || {
         slot.stop()?;
         drop((promoter, ends));
-        Ok(())
+        Ok(exits() - before)
     };
     Ok(Load {
         kick: Box::new(move || kicked.kick()),
