@@ -139,8 +139,10 @@ impl Pool {
         let mut header = Parts { header, frame: &[] };
         while left > 0 && chain_at < slot.chain + slot.chains {
             let Some(chain) = self.chains.get_mut(chain_at) else { return };
-            for segment in chain.segments(&self.rest) {
-                header.copy_to(segment.slice());
+            if !header.header.is_empty() {
+                for segment in chain.segments(&self.rest) {
+                    header.copy_header(segment.slice());
+                }
             }
             let here = left.min(chain.capacity as usize);
             chain.written = here as u32;

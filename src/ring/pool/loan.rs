@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code, reason = "hands out addresses for the system to write to, and copies from and to them")]
 
-use super::{Parts, Pool};
+use super::{Chain, Parts, Pool, Segment};
 use crate::mem::{GuestBuf, GuestSlice};
 
 /// Scatter lists longer than this are refused by common systems (`IOV_MAX`).
@@ -34,23 +34,23 @@ impl Pool {
     /// returns the bytes found, header included. `None` if there is no such chain.
     pub(crate) fn lend(&mut self, first: usize, header: usize, need: usize) -> Option<(Slot, usize)> {
         let chain = self.next + first;
-        let list = self.lists.len();
+        let Self { chains: all, rest, lists, .. } = self;
+        let list = lists.len();
         let (mut chains, mut room, mut skip) = (0, 0, header);
-        for lent in self.chains.get(chain..)? {
+        for lent in all.get(chain..)? {
             if chains > 0 && room >= need {
                 break;
             }
-            for segment in lent.segments(&self.rest) {
-                let slice = segment.slice();
-                let rest = slice.skip(skip);
-                skip -= slice.len() - rest.len();
-                self.lists.extend((!rest.is_empty()).then(|| rest.detach()));
+            if skip == 0 && lent.rest_len == 0 {
+                lists.push(lent.first.host);
+            } else {
+                skip = lent.list(rest, skip, lists);
             }
             room += lent.capacity as usize;
             chains += 1;
         }
-        self.lists.truncate(list + MAX_LIST);
-        let buffers = self.lists.get(list..)?;
+        lists.truncate(list + MAX_LIST);
+        let buffers = lists.get(list..)?;
         let slot = Slot {
             chain,
             chains,
@@ -123,6 +123,19 @@ impl Pool {
     /// Copies a frame that was set aside into the guest's buffers of `slot`.
     pub(crate) fn copy_back(&self, slot: Slot, frame: &[u8]) {
         copy_to(self.lists.get(slot.list..slot.list + slot.len).unwrap_or_default(), frame);
+    }
+}
+
+impl Chain {
+    /// Lists its buffers, but for the first `skip` bytes; returns how many of those it did not have.
+    fn list(&self, rest: &[Segment], mut skip: usize, lists: &mut Vec<GuestBuf>) -> usize {
+        for segment in self.segments(rest) {
+            let slice = segment.slice();
+            let behind = slice.skip(skip);
+            skip -= slice.len() - behind.len();
+            lists.extend((!behind.is_empty()).then(|| behind.detach()));
+        }
+        skip
     }
 }
 
