@@ -123,7 +123,10 @@ impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
             if !descriptor.has(DESC_NEXT) {
                 break;
             }
-            descriptor = steps.next(descriptor.next, self.areas, self.memory)?;
+            descriptor = match steps.next(descriptor.next)? {
+                None => self.areas.descriptor(usize::from(descriptor.next)),
+                Some(table) => read_entry(table, descriptor.next, self.memory)?,
+            };
         }
         match chain.capacity() {
             short if short < self.min_chain => Err(ChainFault::TooShort(short)),
@@ -169,18 +172,14 @@ impl Steps {
         read_entry(descriptor.at, 0, memory)
     }
 
+    /// Goes on to entry `index`; says of which indirect table, unless it is of the queue's own.
     #[inline(always)]
-    fn next<'m, M: GuestMemory + ?Sized>(
-        &mut self,
-        index: u16,
-        areas: &Areas<'m>,
-        memory: &mut Translator<'m, M>,
-    ) -> Result<Descriptor, ChainFault> {
+    fn next(&mut self, index: u16) -> Result<Option<Gpa>, ChainFault> {
         match self.indirect {
-            Some((at, entries)) if index < entries => read_entry(at, index, memory),
+            Some((table, entries)) if index < entries => Ok(Some(table)),
             None if index < self.size => {
                 self.entries += 1;
-                Ok(areas.descriptor(usize::from(index)))
+                Ok(None)
             }
             _ => Err(ChainFault::NextOutside(index)),
         }

@@ -160,6 +160,9 @@ impl Ring for SplitTurn<'_> {
     #[inline]
     fn close_lane(&mut self) -> usize {
         let placed = self.lane.shut();
+        if placed == 0 {
+            return 0;
+        }
         let cursor = &mut self.ring.cursor;
         cursor.next_avail = cursor.next_avail.wrapping_add(placed as u16);
         cursor.next_used = cursor.next_used.wrapping_add(placed as u16);

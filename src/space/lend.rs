@@ -3,7 +3,7 @@
 use super::{DropReason, Placed, RxSpace};
 use crate::mem::GuestBuf;
 use crate::ring::{MAX_LIST, Ring, Slot, Want};
-use crate::spec::FrameMeta;
+use crate::spec::{FrameMeta, NetHeader};
 
 /// Guest buffers lent for several frames: a scatter list for each, to be handed to one system call or to several.
 ///
@@ -78,17 +78,16 @@ impl<'s, 't> Lent<'s, 't> {
     /// The next frame was read, all `len` bytes of it.
     pub fn fill(&mut self, len: usize, meta: FrameMeta) -> Placed {
         let Some(next) = self.next() else { return Placed::NoRoom };
-        let header = match self.space.judge(len, meta) {
+        let own = match self.space.judge(len, meta) {
             Ok(_) if len > next.slot.room => return self.drop_read(&next, len, DropReason::TooLong),
-            Ok(header) => header,
+            Ok(own) => own,
             Err(reason) => return self.drop_read(&next, len, reason),
         };
         self.pass_tape(&next, len);
-        let header_len = self.space.rules.len();
-        let buffers = self.space.ring.pool().spanned(next.slot, header_len + len);
-        let header = header.with_buffers(buffers);
-        let header = header.bytes().get(..header_len).unwrap_or_default();
-        self.space.ring.pool().fill_slot(next.slot, header, len);
+        let RxSpace { rules, ring, .. } = &mut *self.space;
+        let buffers = ring.pool().spanned(next.slot, rules.len() + len);
+        let mut place = NetHeader::BLANK;
+        ring.pool().fill_slot(next.slot, rules.bytes(own, buffers, &mut place), len);
         self.space.delivered(len)
     }
 

@@ -7,6 +7,7 @@
 //! A source around another one bounds and counts what that places [`within`](RxSpace::within) a limit, and sees the
 //! frames themselves on a [`tape`](RxSpace::taped).
 
+mod chains;
 mod lend;
 mod place;
 mod tally;

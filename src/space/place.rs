@@ -3,8 +3,8 @@
 use super::within::UpTo;
 use super::{DropReason, Lent, Tally, Tape};
 use crate::mem::Header;
-use crate::ring::{BurstEnd, Ring, RingError, SplitTurn, Want};
-use crate::spec::{Features, FrameMeta, HeaderRules, MIN_FRAME, NetHeader};
+use crate::ring::{BurstEnd, Ring, RingError, SplitTurn};
+use crate::spec::{Features, FrameMeta, HeaderRules, MIN_FRAME};
 
 /// The guest's room for frames in one [`recv`](crate::FrameSource::recv).
 pub struct RxSpace<'t> {
@@ -25,7 +25,7 @@ pub struct RxSpace<'t> {
     pub(super) is_share: bool,
     /// Where frames are recorded for a decorator.
     pub(super) tape: Option<Tape>,
-    broken: Option<RingError>,
+    pub(super) broken: Option<RingError>,
 }
 
 /// What the turn may still take, beside what the guest has room for.
@@ -278,85 +278,11 @@ impl<'t> RxSpace<'t> {
         Lent::new(self, largest, frames)
     }
 
-    /// Places a frame that is not for the lane.
-    fn put_in_pool(&mut self, frame: &[u8], meta: FrameMeta) -> Placed {
-        self.close_lane();
-        let placed = match self.left {
-            0 => Placed::NoRoom,
-            _ => self.put_in_chains(frame, meta),
-        };
-        match placed {
-            Placed::Delivered => self.record(frame, None),
-            Placed::Dropped(reason) => self.record(frame, Some(reason)),
-            Placed::NoRoom => {}
-        }
-        placed
-    }
-
-    fn put_in_chains(&mut self, frame: &[u8], meta: FrameMeta) -> Placed {
-        let header = match self.judge(frame.len(), meta) {
-            Ok(header) => header,
-            Err(reason) => return self.dropped(reason),
-        };
-        let need = self.rules.len() + frame.len();
-        match self.span(need) {
-            Span::Chains(chains) => {
-                let header = header.with_buffers(chains as u16);
-                let header = header.bytes().get(..self.rules.len()).unwrap_or_default();
-                self.ring.pool().fill_many(chains, header, frame);
-                self.ring.stage_filled();
-                self.delivered(frame.len())
-            }
-            Span::Short => self.refused(),
-            Span::Never => self.dropped(DropReason::TooLong),
-        }
-    }
-
-    /// The frame's header, or why it is dropped whatever the room.
-    pub(super) fn judge(&self, len: usize, meta: FrameMeta) -> Result<NetHeader, DropReason> {
-        if self.discard {
-            return Err(DropReason::RingFull);
-        }
-        if len < MIN_FRAME {
-            return Err(DropReason::Runt);
-        }
-        self.rules.header(&meta, len).map_err(|_| DropReason::Offload)
-    }
-
-    /// Finds the chains for `need` bytes, popping as many as that takes.
-    fn span(&mut self, need: usize) -> Span {
-        if !self.rules.mergeable() {
-            self.reserve(Want { chains: 1, bytes: 0 });
-            return match self.ring.pool().front_capacity() {
-                None => Span::Short,
-                Some(capacity) if capacity >= need => Span::Chains(1),
-                Some(_) => Span::Never,
-            };
-        }
-        self.reserve(Want { chains: 1, bytes: need });
-        let mut room = 0;
-        for (index, capacity) in self.ring.pool().capacities().enumerate() {
-            room += capacity;
-            if room >= need {
-                return Span::Chains(index + 1);
-            }
-        }
-        if self.holds_whole_ring() { Span::Never } else { Span::Short }
-    }
-
     /// Looks what the driver has posted meanwhile; a ring that makes no sense has nothing.
     fn look(&mut self) {
         if let Err(error) = self.ring.look() {
             self.broken = Some(error);
         }
-    }
-
-    /// Pops chains; a ring that makes no sense has none.
-    pub(super) fn reserve(&mut self, want: Want) -> bool {
-        self.ring.reserve(want).unwrap_or_else(|error| {
-            self.broken = Some(error);
-            false
-        })
     }
 
     pub(super) fn delivered(&mut self, len: usize) -> Placed {
@@ -375,25 +301,10 @@ impl<'t> RxSpace<'t> {
         self.full = true;
         Placed::NoRoom
     }
-
-    /// Whether the free chains take the whole descriptor table, so that the guest has none left to post.
-    pub(super) fn holds_whole_ring(&mut self) -> bool {
-        self.ring.pool().free_entries() >= self.ring.size()
-    }
 }
 
 impl std::fmt::Debug for RxSpace<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RxSpace").field("left", &self.left).finish_non_exhaustive()
     }
-}
-
-/// Where a frame would go.
-enum Span {
-    /// Into this many of the free chains.
-    Chains(usize),
-    /// Into more chains than there are now.
-    Short,
-    /// Into no chain that the guest can post.
-    Never,
 }

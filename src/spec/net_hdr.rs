@@ -39,7 +39,7 @@ impl HeaderRules {
     pub fn new(features: Features) -> Self {
         let counted = features.has(Features::VERSION_1) || features.has(Features::MRG_RXBUF);
         let len = if counted { Self::MAX_LEN } else { Self::LEGACY_LEN };
-        let plain = NetHeader([0; Self::MAX_LEN]).with_buffers(1);
+        let plain = NetHeader::BLANK.with_buffers(1);
         Self { features, len, plain }
     }
 
@@ -73,6 +73,26 @@ impl HeaderRules {
     #[inline(always)]
     pub const fn plain(&self) -> &NetHeader {
         &self.plain
+    }
+
+    /// The bytes of a frame's header that spans `buffers` of the driver's buffers: its `own`, or the plain one. They are
+    /// written to `place` unless they stand ready: what was just written cannot be copied on until all writes before are
+    /// done, such as those of the last frame.
+    #[inline]
+    pub(crate) fn bytes<'h>(
+        &'h self,
+        own: Option<NetHeader>,
+        buffers: u16,
+        place: &'h mut NetHeader,
+    ) -> &'h [u8] {
+        let header = match own {
+            None if buffers == 1 => &self.plain,
+            own => {
+                *place = own.unwrap_or(self.plain).with_buffers(buffers);
+                place
+            }
+        };
+        header.0.get(..self.len).unwrap_or_default()
     }
 
     /// The header of a frame of `frame_len` bytes, in one buffer.
@@ -142,6 +162,9 @@ impl HeaderRules {
 pub struct NetHeader([u8; HeaderRules::MAX_LEN]);
 
 impl NetHeader {
+    /// Says nothing, not even of buffers.
+    pub(crate) const BLANK: Self = Self([0; HeaderRules::MAX_LEN]);
+
     /// Its bytes.
     #[must_use]
     #[inline(always)]
