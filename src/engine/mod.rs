@@ -1,6 +1,6 @@
 //! The receive engine: moves frames from a source into a ring, one turn at a time.
 //!
-//! A **turn** is one call of [`Engine::poll`]: bounded work, no blocking, no clock of its own. Whoever calls it (the
+//! A **turn** is one call of [`Engine::poll`]: bounded work, no blocking, no clock but the caller's. Whoever calls it (the
 //! [worker](crate::worker), an event loop, a test with made-up time) sleeps as the answer says. Within a turn, five
 //! steps repeat until the source is empty, the guest has no room, or the budget is spent:
 //!
@@ -13,11 +13,13 @@
 //! The first three happen while the source is in [`recv`](FrameSource::recv), frame by frame, behind
 //! [`RxSpace`]: [`put`](RxSpace::put) and [`lend`](RxSpace::lend).
 
+mod clock;
 mod config;
 mod counters;
 mod moderation;
 mod turn;
 
+pub use clock::{Clock, SystemClock};
 pub use config::{Budget, EngineConfig, WhenFull};
 pub use counters::{Counters, Stats};
 pub use moderation::Moderation;
@@ -122,20 +124,21 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
 
     /// Takes one turn: moves frames from `source` to the guest, for as long as the budget allows.
     ///
-    /// `now` is the time at which the turn begins; it only ever goes forward.
+    /// `clock` tells the time: the system's, one that is made up, or just the instant at which the turn begins. In a turn it
+    /// is asked again only while frames keep coming and [`Moderation::max_delay`] may be over.
     ///
     /// # Errors
     /// When the ring, the source or the interrupt line fails. Frames placed before that are delivered all the same.
     pub fn poll<S: FrameSource + ?Sized>(
         &mut self,
         source: &mut S,
-        now: Instant,
+        clock: impl Clock,
     ) -> Result<Progress, EngineError> {
         if let Some(error) = self.broken {
             return Err(error.into());
         }
         let moved = self.memory.refresh();
-        let progress = self.turn(now).and_then(|mut turn| {
+        let progress = self.turn(&clock).and_then(|mut turn| {
             if moved {
                 turn.retranslate();
             }
@@ -182,13 +185,13 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
 
     fn turn_at_end(&mut self) -> Result<Turn<'_, I>, EngineError> {
         if self.memory.refresh() {
-            self.turn(Instant::now())?.retranslate();
+            self.turn(&SystemClock)?.retranslate();
         }
-        self.turn(Instant::now())
+        self.turn(&SystemClock)
     }
 
     #[inline(always)]
-    fn turn(&mut self, now: Instant) -> Result<Turn<'_, I>, EngineError> {
+    fn turn<'t>(&'t mut self, clock: &'t dyn Clock) -> Result<Turn<'t, I>, EngineError> {
         let ring = self.ring.turn(&self.memory)?;
         let Budget { frames, bytes } = self.config.budget;
         Ok(Turn {
@@ -197,7 +200,9 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
             moderator: &mut self.moderator,
             config: &self.config,
             counters: &self.counters,
-            now,
+            clock,
+            now: clock.now(),
+            shown: 0,
         })
     }
 }

@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 /// it runs empty again and again under load, for no longer than [`gather`](Self::gather).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moderation {
-    /// While more frames are ready, interrupt after at most this many.
+    /// While more frames are ready, interrupt after at most this many; batches end there. 0 is as 1.
     pub max_frames: u32,
-    /// While more frames are ready, interrupt at most this long after the first frame that the guest was not told of.
+    /// While more frames are ready, interrupt this long after the first one that the guest was not told of, at the latest.
+    /// Looked at after each batch; one [`recv`](crate::FrameSource::recv) takes as long as its source needs.
     pub max_delay: Duration,
     /// Under load, interrupts may come this far apart even though the source is empty in between: the latency that a frame
     /// may be given for fewer interrupts. Zero holds nothing back for want of frames.
@@ -29,20 +30,20 @@ pub struct Moderation {
 }
 
 impl Default for Moderation {
-    /// 64 frames or 100 microseconds; nothing is held back for want of frames.
+    /// 256 frames, which is all that a usual ring holds, or 100 microseconds; nothing is held back for want of frames.
     fn default() -> Self {
-        Self { max_frames: 64, max_delay: Duration::from_micros(100), gather: Duration::ZERO }
+        Self { max_frames: 256, max_delay: Duration::from_micros(100), gather: Duration::ZERO }
     }
 }
 
 impl Moderation {
-    /// Holds nothing back: an interrupt for each batch.
-    pub const NONE: Self = Self { max_frames: 1, max_delay: Duration::ZERO, gather: Duration::ZERO };
+    /// Holds nothing back: an interrupt for each batch, however large the source makes it.
+    pub const NONE: Self = Self { max_frames: u32::MAX, max_delay: Duration::ZERO, gather: Duration::ZERO };
 
     /// Adapts to the load within `latency`, which is the longest that a frame's interrupt may be held back.
     #[must_use]
     pub const fn adaptive(latency: Duration) -> Self {
-        Self { max_frames: 64, max_delay: latency, gather: latency }
+        Self { max_frames: 256, max_delay: latency, gather: latency }
     }
 }
 
@@ -72,13 +73,28 @@ impl Moderator {
         Self { limits, owed: 0, since: None, forced: false, window: Window::default() }
     }
 
-    /// The guest has been shown `entries` more, at `now`.
+    /// The guest has been shown used entries, with `frames` in them, at `now`.
     #[inline]
-    pub(super) fn published(&mut self, entries: u16, now: Instant) {
-        if entries > 0 {
-            self.owed = self.owed.saturating_add(u32::from(entries));
-            self.since.get_or_insert(now);
+    pub(super) fn published(&mut self, frames: u32, now: Instant) {
+        self.owed = self.owed.saturating_add(frames);
+        self.since.get_or_insert(now);
+    }
+
+    /// How many frames the next batch may have, so that it does not pass the limit; at least one.
+    #[inline]
+    pub(super) fn batch(&self) -> u32 {
+        match self.limits.max_frames.saturating_sub(self.owed) {
+            // The window holds the interrupt back for longer.
+            0 => self.limits.max_frames.max(1),
+            left => left,
         }
+    }
+
+    /// Whether an interrupt is held back that only the time can make due.
+    #[inline]
+    pub(super) fn awaits_time(&self) -> bool {
+        let held = self.owed < self.limits.max_frames || !self.window.len.is_zero();
+        held && self.since.is_some() && !self.forced
     }
 
     /// Owes an interrupt that the guest's own wishes do not suppress.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::moderation::{Load, Moderator};
-use super::{Counters, EngineConfig, EngineError, Progress, WhenFull};
+use super::{Clock, Counters, EngineConfig, EngineError, Progress, WhenFull};
 use crate::irq::IrqLine;
 use crate::ring::Ring;
 use crate::source::{FrameSource, Received, SourceError};
@@ -16,7 +16,10 @@ pub(super) struct Turn<'t, I> {
     pub(super) moderator: &'t mut Moderator,
     pub(super) config: &'t EngineConfig,
     pub(super) counters: &'t Counters,
+    pub(super) clock: &'t dyn Clock,
     pub(super) now: Instant,
+    /// Frames of this turn that the guest was shown.
+    pub(super) shown: u64,
 }
 
 impl<I> Drop for Turn<'_, I> {
@@ -68,7 +71,7 @@ impl<I: IrqLine> Turn<'_, I> {
         source: &mut S,
         discard: bool,
     ) -> Result<Result<Received, SourceError>, EngineError> {
-        self.space.open(discard)?;
+        self.space.open(discard, self.moderator.batch() as usize)?;
         let bad = self.space.ring.bad_chains();
         let outcome = source.recv(&mut self.space);
         self.space.close();
@@ -79,13 +82,19 @@ impl<I: IrqLine> Turn<'_, I> {
     /// Shows the guest what was committed.
     #[inline]
     fn publish(&mut self) {
-        let entries = self.space.ring.publish();
-        self.moderator.published(entries, self.now);
+        if self.space.ring.publish() > 0 {
+            let delivered = self.space.tally().delivered();
+            let frames = delivered - std::mem::replace(&mut self.shown, delivered);
+            self.moderator.published(frames as u32, self.now);
+        }
     }
 
     /// Interrupts the guest if that is due and wanted.
     #[inline(always)]
     fn notify(&mut self, load: Load) -> Result<(), EngineError> {
+        if load == Load::Busy && self.moderator.awaits_time() {
+            self.now = self.clock.now();
+        }
         if !self.moderator.is_due(load, self.now) {
             return Ok(());
         }

@@ -68,12 +68,12 @@ impl<'t> RxSpace<'t> {
         }
     }
 
-    /// Opens the space for another `recv`, of at least one frame.
+    /// Opens the space for another `recv`, of at least one frame and `most` at the most.
     ///
     /// To `discard` frames stands for the room that the guest has not: none is discarded if the driver has posted more
     /// meanwhile, and only one while there is room left that a smaller frame may fit.
     #[inline(always)]
-    pub(crate) fn open(&mut self, discard: bool) -> Result<(), RingError> {
+    pub(crate) fn open(&mut self, discard: bool, most: usize) -> Result<(), RingError> {
         self.ring.look()?;
         let posted = discard && self.ring.has_more();
         if posted {
@@ -82,7 +82,7 @@ impl<'t> RxSpace<'t> {
         let discard = discard && !posted;
         self.left = match discard && self.ring.pool().free() > 0 {
             true => 1,
-            false => self.budget.frames.max(1),
+            false => self.budget.frames.min(most).max(1),
         };
         (self.discard, self.full, self.declined) = (discard, false, false);
         self.open_lane();

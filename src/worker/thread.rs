@@ -4,10 +4,10 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::bell::{Awake, Bell};
-use crate::engine::{Engine, EngineError, Finished, Progress, Stats};
+use crate::engine::{Engine, EngineError, Finished, Progress, Stats, SystemClock};
 use crate::irq::{IrqError, IrqLine};
 use crate::mem::GuestMemory;
 use crate::ring::Cursor;
@@ -95,7 +95,7 @@ impl<M: GuestMemory, I: IrqLine> Job<M, I> {
         self.bell.attach();
         let bell = Waker::from(Arc::clone(&self.bell));
         while !self.bell.is_stopped() {
-            let waited = match self.engine.poll(&mut *self.source, Instant::now()) {
+            let waited = match self.engine.poll(&mut *self.source, SystemClock) {
                 Ok(Progress::More) => Ok(()),
                 Ok(Progress::Idle) => self.source.wait(self.engine.held_until()),
                 Ok(Progress::Starved) => {
