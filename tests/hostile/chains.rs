@@ -4,7 +4,7 @@ use netrx::spec::ring::{DESC_INDIRECT, DESC_NEXT, DESC_WRITE};
 use netrx::{Features, Gpa};
 use netrx_mock::{Hostile, Shape};
 
-use crate::scene::{Row, Set, Verdict};
+use crate::scene::{Error, Row, Scene, Set, Verdict};
 
 const CHAIN: u16 = DESC_WRITE | DESC_NEXT;
 /// Nothing is mapped there.
@@ -23,6 +23,9 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "KF 30  a ring full of bad chains, and one that is good", play: all_bad, verdict: "used 0:0 1:0 2:0 3:0 4:0 5:0 6:0 7:72; Idle" },
     Row { name: "KF 35  a head made available twice in a batch", play: twice, verdict: "used 0:72 0:0 7:72; Idle" },
     Row { name: "KF 35  a head made available while it is held", play: while_held, verdict: "used 0:0 0:40 7:40; Idle" },
+    Row { name: "KF 40  an index in halves, the lower first", play: |set| halves(set, 0, LOWER_FIRST)?.used(), verdict: "used 0:72 1:72 2:72; Broken" },
+    Row { name: "KF 40  an index in halves, the upper first", play: |set| halves(set, 0, UPPER_FIRST)?.used(), verdict: "used 0:72 1:72 2:72; Broken" },
+    Row { name: "KF 40  the same, in a ring that is long enough for it", play: long_halves, verdict: "4 delivered, 255 bad, 4 irqs; Broken" },
     Row { name: "KF 40  a head outside of the table", play: head_outside, verdict: "used 8:0 65535:0 7:72; Idle" },
     Row { name: "       a buffer outside of memory", play: outside, verdict: "used 0:0 7:72; Idle" },
     Row { name: "       a buffer that runs out of memory", play: runs_out, verdict: "used 0:0 7:72; Idle" },
@@ -106,6 +109,41 @@ fn jump_behind(set: &Set) -> Verdict {
     scene.hostile().avail_index(1);
     scene.poll();
     scene.used()
+}
+
+/// What is in memory between two stores of a byte each, of the old index and the new one.
+type Between = fn([u8; 2], [u8; 2]) -> [u8; 2];
+const LOWER_FIRST: Between = |old, new| [new[0], old[1]];
+const UPPER_FIRST: Between = |old, new| [old[0], new[1]];
+
+/// A driver that stores its index a byte at a time, from 252 on, and an engine that looks in between. What it sees is the
+/// old index or the new one, but where the upper byte changes: in a short ring that is a jump, which ends the queue.
+/// `waiting` frames are more than there is room for; entries that were never written name no head.
+fn halves(set: &Set, waiting: usize, between: Between) -> Result<Scene, Error> {
+    let mut set = set.clone();
+    set.driver.start = 252;
+    let mut scene = set.open()?;
+    let (entries, len) = (scene.driver.ring_config().avail.0 + 4, 2 * usize::from(set.driver.size));
+    scene.driver.memory().slice(Gpa(entries), len)?.copy_from(&vec![0xff; len]);
+    (0..waiting).for_each(|_| scene.send(60));
+    for head in 0..8 {
+        scene.send(60);
+        let old = scene.hostile().next_avail();
+        let new = scene.hostile().offer(head).next_avail();
+        scene.hostile().avail_index(u16::from_le_bytes(between(old.to_le_bytes(), new.to_le_bytes())));
+        scene.poll();
+        scene.hostile().avail_index(new);
+        scene.poll();
+    }
+    Ok(scene)
+}
+
+/// Where the ring is long enough for the jump, what its entries say comes back unused, and once the index is whole it is
+/// behind what was taken.
+fn long_halves(set: &Set) -> Verdict {
+    let mut set = set.size(512);
+    set.regions = vec![1 << 18];
+    halves(&set, 1, UPPER_FIRST)?.ledger()
 }
 
 fn circle(set: &Set) -> Verdict {

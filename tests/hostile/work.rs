@@ -1,4 +1,4 @@
-//! Bounded work, frozen registers, and memory of any shape.
+//! Bounded work, and memory of any shape.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,6 @@ use crate::scene::{Row, Set, Verdict};
 pub(crate) const ROWS: &[Row] = &[
     Row { name: "KF 21  interrupts under load, 1000 frames", play: under_load, verdict: "4 interrupts" },
     Row { name: "KF 26  regions and buffers of odd lengths", play: odd, verdict: "600 delivered, 300 irqs; Idle" },
-    Row { name: "KF 32  another ring, made after the start", play: frozen, verdict: "1 delivered, 1 irqs; Starved" },
     Row { name: "KF 34  a thousand frames, ten a turn", play: ten_a_turn, verdict: "100 turns; 1000 delivered, 100 irqs; More" },
     Row { name: "KF 34  chains that share all descriptors", play: shared, verdict: "fewer than 300 chains a turn, More, then Idle" },
     Row { name: "KF 34  good chains that take long to walk", play: long, verdict: "More, and Starved in the end" },
@@ -63,20 +62,6 @@ fn odd(set: &Set) -> Verdict {
         scene.poll();
         assert_eq!(scene.drain()?.len(), 2);
     }
-    scene.ledger()
-}
-
-/// The guest has set its registers; whatever it would set them to now, the engine looks where they said.
-fn frozen(set: &Set) -> Verdict {
-    let mut scene = set.open()?;
-    scene.driver.post(1);
-    let mut registers = scene.driver.ring_config();
-    registers.avail = scene.hostile().buffers(7)[0].0;
-    let eight_chains: Vec<u8> =
-        [0_u16, 8, 0, 1, 2, 3, 4, 5, 6, 7].into_iter().flat_map(u16::to_le_bytes).collect();
-    scene.driver.memory().slice(registers.avail, eight_chains.len())?.copy_from(&eight_chains);
-    (0..2).for_each(|_| scene.send(60));
-    scene.poll();
     scene.ledger()
 }
 

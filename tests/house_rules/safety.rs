@@ -39,6 +39,11 @@ const REFERENCES: [&str; 6] = [
     "as_uninit_slice_mut",
 ];
 
+/// Methods that make a reference of a pointer, which only an unsafe block can call: outside of it they are those of
+/// `AsRef` and `Option`.
+const CONVERSIONS: [&str; 6] =
+    ["as_ref", "as_mut", "as_ref_unchecked", "as_mut_unchecked", "as_uninit_ref", "as_uninit_mut"];
+
 fn is_island(path: &str) -> bool {
     ISLANDS.iter().any(|(pattern, _)| matches(pattern, path))
 }
@@ -128,8 +133,9 @@ pub(crate) fn no_guest_references(file: &File) -> Vec<Finding> {
     let code = file.code.join("\n");
     for (start, block) in unsafe_blocks(&code) {
         // Outside such a block this is an ordinary reborrow: no raw pointer can be followed there.
-        for (at, form) in ["&mut *", "&*", "&mut (*", "&(*"].iter().flat_map(|form| block.match_indices(form))
-        {
+        let reborrows = ["&mut *", "&*", "&mut (*", "&(*"].iter().flat_map(|form| block.match_indices(form));
+        let conversions = words(block).filter(|(_, word)| CONVERSIONS.contains(word));
+        for (at, form) in reborrows.chain(conversions) {
             found.push(file.finding(code[..start + at].matches('\n').count(), guest_reference(form)));
         }
     }
@@ -220,9 +226,16 @@ mod tests {
     #[test]
     fn references_from_raw_parts_are_found_in_the_library() {
         let count = |path, text| no_guest_references(&File::new(path, text)).len();
-        for bad in
-            ["slice::from_raw_parts(p, n)", "IoSliceMut::new(b)", "unsafe { &mut *p }", "unsafe {\n{}\n&*p }"]
-        {
+        let bad = [
+            "slice::from_raw_parts(p, n)",
+            "IoSliceMut::new(b)",
+            "unsafe { &mut *p }",
+            "unsafe {\n{}\n&*p }",
+            "unsafe { p.as_ref() }",
+            "unsafe {\n    NonNull::as_mut(&mut p) }",
+            "unsafe { p.as_uninit_ref() }",
+        ];
+        for bad in bad {
             assert_eq!(count("src/mem/x.rs", bad), 1, "{bad}");
             assert_eq!(count("backends/tap/src/sys.rs", bad), 1, "{bad}");
             assert_eq!(count("tests/x.rs", bad), 0, "{bad}");
@@ -231,5 +244,6 @@ mod tests {
             count("src/mem/x.rs", "let s = &mut *self.boxed; unsafe { x() }; f(&*arc); // from_raw_parts"),
             0
         );
+        assert_eq!(count("src/mem/x.rs", "unsafe { x() }; put(frame.as_ref()); let y = option.as_mut();"), 0);
     }
 }

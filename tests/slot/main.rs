@@ -1,5 +1,6 @@
-//! The worker and its slot, from outside: parts, starts and stops, ends of every kind, and idleness.
+//! The worker and its slot, from outside: parts, starts and stops, ends of every kind, idleness, and what is beside it.
 
+mod beside;
 mod end;
 mod idle;
 mod life;

@@ -103,7 +103,7 @@ pub(crate) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "loom",
-        about: "every interleaving of the orderings that must not lose a wake-up",
+        about: "the orderings that must not lose a wake-up, in every interleaving of a few preemptions",
         needs: &[],
         steps: &[loom(&["test", "--release", "-p", "netrx-loom"]), loom(&["test", "--release", "-p", "netrx-tcp", "--lib", "models"])],
     },

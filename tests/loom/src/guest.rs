@@ -23,6 +23,8 @@ pub struct Guest {
     ram: Arc<Ram>,
     features: Features,
     size: u16,
+    /// Both indices at first.
+    start: u16,
     next_avail: u16,
     next_used: u16,
     touched: Arc<[Touched]>,
@@ -36,9 +38,18 @@ impl Guest {
     pub fn new(size: u16, len: u32, features: Features) -> Self {
         let ram = Arc::new(Ram::new((BUFFERS + BUFFER * u64::from(size)) as usize));
         let touched = (0..size).map(|_| Touched::default()).collect();
-        let guest = Self { ram, features, size, next_avail: 0, next_used: 0, touched, last_taken: 0 };
+        let guest =
+            Self { ram, features, size, start: 0, next_avail: 0, next_used: 0, touched, last_taken: 0 };
         guest.set_up(len);
         guest
+    }
+
+    /// The same ring with both indices at `start`, a multiple of the ring's size, before the threads exist.
+    #[must_use]
+    pub fn starting_at(self, start: u16) -> Self {
+        self.avail().store(1, start, Ordering::Relaxed);
+        self.used().store(1, start, Ordering::Relaxed);
+        Self { start, next_avail: start, next_used: start, ..self }
     }
 
     /// Writes every word of the ring once, so that all of them exist before the threads do.
@@ -69,7 +80,7 @@ impl Guest {
             desc: at(0),
             avail: at(AVAIL),
             used: at(USED),
-            start: Cursor::default(),
+            start: Cursor { next_avail: self.start, next_used: self.start },
         }
     }
 
@@ -127,7 +138,9 @@ impl Guest {
 
     /// Takes what was written to the next used buffer, if there is one.
     fn take_buffer(&mut self) -> Option<Vec<u8>> {
-        if self.used_index() == self.next_used {
+        let used = self.used_index().wrapping_sub(self.next_used);
+        assert!(used <= self.next_avail.wrapping_sub(self.next_used), "no more is used than was posted");
+        if used == 0 {
             return None;
         }
         let slot = self.next_used % self.size;

@@ -1,8 +1,9 @@
 //! What the models share: a guest of a few bytes, a source of a few frames, an interrupt line, and a virtio-mmio card.
 //!
 //! Each file in `tests/` is a model: the real engine or the real worker on one side, this guest on the other, and loom
-//! runs every interleaving and every outcome of the relaxed accesses between them. A side that would sleep for ever is
-//! a deadlock to loom, so a lost wake-up fails the test. Without `--cfg loom` the crate is empty.
+//! runs every interleaving of a few preemptions, as many as the model says, and every outcome of the relaxed accesses
+//! between them. A side that would sleep for ever is a deadlock to loom, so a lost wake-up fails the test. Without
+//! `--cfg loom` the crate is empty.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test --release -p netrx-loom

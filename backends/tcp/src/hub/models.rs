@@ -1,5 +1,5 @@
-//! Word that meets a source on its way to sleep, in every interleaving. A source that would sleep for ever is a deadlock
-//! to loom.
+//! Word that meets a source on its way to sleep, in every interleaving of at most four preemptions. A source that would
+//! sleep for ever is a deadlock to loom.
 
 use std::task::Wake;
 
