@@ -68,10 +68,14 @@ fn no_capture(name: &str, bytes: &[u8], words: &[&str]) -> Outcome {
 fn bad_captures() -> Outcome {
     let sound = file(Form::PcapNg, &[vec![1; 60], vec![2; 60]]);
     let wlan = pcapng(&[vec![1; 60]], DataLink::IEEE802_11, &[])?;
+    let mut snapped = file(Form::Pcap, &[vec![1; 60], vec![2; 96]]);
+    let data = snapped.len() - 96;
+    snapped[data - 4..data].copy_from_slice(&1514_u32.to_be_bytes());
     no_capture("none", b"", &["neither pcapng nor pcap"])?;
     no_capture("text", b"some text, and no capture", &["neither pcapng nor pcap"])?;
     no_capture("empty", &file(Form::PcapNg, &[]), &["no frames"])?;
     no_capture("cut", &sound[..sound.len() - 3], &["cut off after frame 1"])?;
+    no_capture("snapped", &snapped, &["frame 2", "96 of its 1514 bytes", "larger snap length"])?;
     no_capture("wlan", &wlan, &["link type 105"])?;
     no_capture("runt", &file(Form::Pcap, &[vec![1; 60], vec![2; 13]]), &["frame 2", "13 bytes"])?;
     no_capture("giant", &file(Form::PcapNg, &[vec![1; 65_551]]), &["frame 1", "65551 bytes"])

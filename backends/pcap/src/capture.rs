@@ -25,7 +25,7 @@ struct Record {
 /// A frame of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'c> {
-    /// Its bytes, as far as they were captured.
+    /// Its bytes.
     pub bytes: &'c [u8],
     /// When it was captured, counted from 1970, if the file says.
     pub time: Option<Duration>,
@@ -78,10 +78,20 @@ impl Capture {
         self.records.iter().map(|record| record.range.len()).max().unwrap_or(0)
     }
 
-    /// Appends a frame.
-    pub(crate) fn push(&mut self, frame: &[u8], time: Option<Duration>) {
+    /// Appends a frame that had `original` bytes before it was captured; all of them must be there.
+    pub(crate) fn push(
+        &mut self,
+        frame: &[u8],
+        original: u32,
+        time: Option<Duration>,
+    ) -> Result<(), CaptureError> {
+        let captured = frame.len();
+        if u32::try_from(captured).is_ok_and(|captured| captured < original) {
+            return Err(CaptureError::CutFrame { number: self.len() + 1, captured, original });
+        }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(frame);
         self.records.push(Record { range: start..self.bytes.len(), time });
+        Ok(())
     }
 }

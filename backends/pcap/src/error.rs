@@ -19,6 +19,19 @@ pub enum CaptureError {
         /// How many frames are whole.
         frames: usize,
     },
+    /// A frame of it is not whole: the capture's snap length was less.
+    #[error(
+        "frame {number} was cut to {captured} of its {original} bytes when it was captured: capture again with a \
+         larger snap length"
+    )]
+    CutFrame {
+        /// Which frame, counted from 1.
+        number: usize,
+        /// How many of its bytes are in the file.
+        captured: usize,
+        /// How many it had.
+        original: u32,
+    },
     /// It contradicts its format.
     #[error("the file is damaged after frame {frames}: {cause}")]
     Damaged {

@@ -13,7 +13,7 @@
 //! 3. While the guest has no room the source stands still. After its last frame it closes.
 //!
 //! Every frame is plain: a capture file holds no virtio-net headers, and offloads are never guessed from a frame's
-//! bytes. A frame that was cut when it was captured is replayed as it is in the file. Times are kept, but not replayed.
+//! bytes. A file with a frame that was cut when it was captured is refused. Times are kept, but not replayed.
 //!
 //! # Example
 //! ```no_run

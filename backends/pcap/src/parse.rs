@@ -48,19 +48,16 @@ fn enter(capture: &mut Capture, parser: &PcapNgParser, block: Block<'_>) -> Resu
         Block::InterfaceDescription(interface) => must_be_ethernet(interface.linktype.into()),
         Block::EnhancedPacket(packet) => {
             let interface = interface(capture, parser, packet.interface_id)?;
-            capture.push(&packet.data, time(&packet, interface));
-            Ok(())
+            capture.push(&packet.data, packet.original_len, time(&packet, interface))
         }
         Block::SimplePacket(packet) => {
             let interface = interface(capture, parser, 0)?;
-            capture.push(unpadded(&packet, interface), None);
-            Ok(())
+            capture.push(unpadded(&packet, interface), packet.original_len, None)
         }
         // The obsolete form; nothing writes it any more, but files live long.
         Block::Packet(packet) => {
             interface(capture, parser, packet.interface_id.into())?;
-            capture.push(&packet.data, None);
-            Ok(())
+            capture.push(&packet.data, packet.original_len, None)
         }
         _ => Ok(()),
     }
@@ -107,7 +104,7 @@ fn unpadded<'p>(packet: &'p SimplePacketBlock<'_>, interface: &InterfaceDescript
     packet.data.get(..captured).unwrap_or(&packet.data)
 }
 
-/// Reads raw records: the parser's own checks refuse what `tcpdump -s` writes, frames longer than the limit it cut at.
+/// Reads raw records: the parser's own checks do not say which frame `tcpdump -s` cut, and how long it was.
 fn pcap(file: &[u8]) -> Result<Capture, CaptureError> {
     let mut capture = Capture::default();
     let (mut rest, parser) = PcapParser::new(file).map_err(|cause| failed(&capture, cause))?;
@@ -120,7 +117,7 @@ fn pcap(file: &[u8]) -> Result<Capture, CaptureError> {
     while !rest.is_empty() {
         let (after, packet) = parser.next_raw_packet(rest).map_err(|cause| failed(&capture, cause))?;
         let time = Duration::from_secs(packet.ts_sec.into()) + unit * packet.ts_frac;
-        capture.push(&packet.data, Some(time));
+        capture.push(&packet.data, packet.orig_len, Some(time))?;
         rest = after;
     }
     Ok(capture)

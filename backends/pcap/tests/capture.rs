@@ -14,7 +14,7 @@ use pcap_file::pcapng::blocks::interface_description::{
     InterfaceDescriptionBlock, InterfaceDescriptionOption,
 };
 use pcap_file::pcapng::blocks::simple_packet::SimplePacketBlock;
-use pcap_file::{DataLink, Endianness, TsResolution};
+use pcap_file::{DataLink, Endianness, PcapResult, TsResolution};
 
 use files::{Form, file, pcap, pcapng, time};
 
@@ -80,28 +80,51 @@ fn fraction(count: u64) -> u32 {
 }
 
 #[test]
-fn simple_packets_lose_their_padding_and_keep_to_the_limit() -> Outcome {
-    for (snaplen, expected) in [(0, 61), (100, 61), (40, 40)] {
-        let mut writer = PcapNgWriter::new(Vec::new())?;
-        writer.write_pcapng_block(InterfaceDescriptionBlock::new(DataLink::ETHERNET, snaplen))?;
-        let data = vec![2; expected];
-        writer.write_pcapng_block(SimplePacketBlock { original_len: 61, data: data.clone().into() })?;
-        let capture = Capture::parse(&writer.into_inner())?;
-        assert_eq!(bytes(&capture), [data]);
+fn simple_packets_lose_their_padding() -> Outcome {
+    for snaplen in [0, 61, 100] {
+        let capture = Capture::parse(&simple(snaplen, 61, 61)?)?;
+        assert_eq!(bytes(&capture), [[2; 61]]);
         assert_eq!(capture.frame(0).and_then(|frame| frame.time), None);
     }
     Ok(())
 }
 
+/// A pcapng file of one simple packet of `original_len` bytes, of which `captured` are there.
+fn simple(snaplen: u32, original_len: u32, captured: usize) -> PcapResult<Vec<u8>> {
+    let mut writer = PcapNgWriter::new(Vec::new())?;
+    writer.write_pcapng_block(InterfaceDescriptionBlock::new(DataLink::ETHERNET, snaplen))?;
+    writer.write_pcapng_block(SimplePacketBlock { original_len, data: vec![2; captured].into() })?;
+    Ok(writer.into_inner())
+}
+
 #[test]
-fn a_frame_that_was_cut_when_captured_is_replayed_as_it_is() -> Outcome {
-    let mut cut = pcap(&[], PcapHeader { snaplen: 96, ..PcapHeader::default() })?;
-    for word in [1, 2, 96, 1514_u32] {
-        cut.extend(word.to_be_bytes());
+fn a_frame_that_was_cut_when_captured_is_refused() -> Outcome {
+    for (file, number, captured) in [
+        (cut_last(Form::PcapNg, &frames(), 9014), 3, 1514),
+        (cut_last(Form::Pcap, &frames(), 9014), 3, 1514),
+        (simple(40, 9014, 40)?, 1, 40),
+    ] {
+        let error = Capture::parse(&file).map(|capture| capture.len());
+        assert!(matches!(error, Err(CaptureError::CutFrame { original: 9014, .. })), "{error:?}");
+        let told = format!("frame {number} was cut to {captured} of its 9014 bytes");
+        let said = error.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(said.starts_with(&told) && said.ends_with("with a larger snap length"), "{said}");
     }
-    cut.extend([7; 96]);
-    assert_eq!(bytes(&Capture::parse(&cut)?), [vec![7; 96]]);
     Ok(())
+}
+
+/// A file of these frames, the last of which had `original` bytes before it was captured.
+fn cut_last(form: Form, frames: &[Vec<u8>], original: u32) -> Vec<u8> {
+    let mut file = file(form, frames);
+    let last = frames.last().map_or(0, Vec::len);
+    let (behind, len) = match form {
+        // Padded, and followed by the length of the block.
+        Form::PcapNg => (last.next_multiple_of(4) + 4, original.to_ne_bytes()),
+        Form::Pcap => (last, original.to_be_bytes()),
+    };
+    let end = file.len() - behind;
+    file[end - 4..end].copy_from_slice(&len);
+    file
 }
 
 #[test]
