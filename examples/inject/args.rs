@@ -1,9 +1,12 @@
 //! The command line, and the plan that comes of it.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::BufWriter;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +28,10 @@ pub(crate) const SAMPLE: &[u8] = include_bytes!("../data/traffic.pcapng");
 const FRAMES: u64 = 100_000;
 
 /// The lengths of frames: the shortest that holds its number, the longest that virtio knows.
-const SIZES: std::ops::RangeInclusive<usize> = 22..=65_550;
+const SIZES: RangeInclusive<usize> = 22..=65_550;
+
+/// For how long frames may be sent, in seconds.
+const TIMES: RangeInclusive<f64> = 1e-9..=1e9;
 
 /// Replays a capture of real traffic into a mock virtual machine, and checks
 /// every frame that arrives.
@@ -53,17 +59,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "size")]
     data: Option<PathBuf>,
     /// Send numbered frames of this size, not a capture's
-    #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
-    size: Option<i64>,
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true, value_parser = whole(SIZES))]
+    size: Option<usize>,
     /// End after this many frames [default: 100000, unless --seconds is given]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    frames: Option<i64>,
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole(1..=u64::MAX))]
+    frames: Option<u64>,
     /// Send for this long
-    #[arg(long, value_name = "S", allow_negative_numbers = true)]
-    seconds: Option<f64>,
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = time)]
+    seconds: Option<Duration>,
     /// Descriptors in the receive ring, a power of two
-    #[arg(long, value_name = "SIZE", default_value_t = 256, allow_negative_numbers = true)]
-    ring: i64,
+    #[arg(long, value_name = "SIZE", default_value_t = 256, allow_negative_numbers = true, value_parser = ring)]
+    ring: u16,
     /// Let the guest merge receive buffers (MRG_RXBUF)
     #[arg(long)]
     mrg: bool,
@@ -74,7 +80,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "POLICY", default_value = "wait")]
     full: Full,
     /// Let the guest post its buffers late and in part, at random from this seed
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_name = "SEED", allow_negative_numbers = true, value_parser = whole(0..=u64::MAX))]
     seed: Option<u64>,
     /// Write what the guest got to this pcapng file
     #[arg(long, value_name = "FILE")]
@@ -139,19 +145,39 @@ fn one_line(error: &str) -> String {
     paragraph.map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
+/// Reads a whole number of this range.
+fn whole<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: Clone + Display + FromStr + PartialOrd,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("not a whole number from {} to {}", range.start(), range.end()))
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| TIMES.contains(seconds));
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(|| format!("not a number from {} to {}", TIMES.start(), TIMES.end()))
+}
+
+fn ring(text: &str) -> Result<u16, String> {
+    let size = text.parse().ok().filter(|size: &u16| size.is_power_of_two());
+    size.ok_or_else(|| "not a power of two from 1 to 32768".to_owned())
+}
+
 impl Args {
     /// Checks all that the flags say, and opens the files that they name.
     pub(crate) fn plan(self) -> Result<Plan> {
         let (source, file) = self.source()?;
-        let quota = self.quota()?;
-        let ring = self.ring()?;
         let traffic = self.traffic(file)?;
-        machine::check_memory(ring, self.mrg, traffic.longest())?;
+        machine::check_memory(self.ring, self.mrg, traffic.longest())?;
         Ok(Plan {
             source,
             traffic: Arc::new(traffic),
-            quota,
-            ring,
+            quota: self.quota(),
+            ring: self.ring,
             mrg: self.mrg,
             poll: self.poll,
             when_full: match self.full {
@@ -186,35 +212,14 @@ impl Args {
         Ok((source, file.or(self.data.as_deref())))
     }
 
-    fn ring(&self) -> Result<u16> {
-        let ring = u16::try_from(self.ring).ok().filter(|ring| ring.is_power_of_two());
-        ring.with_context(|| format!("--ring {} is no power of two from 1 to 32768", self.ring))
-    }
-
-    fn quota(&self) -> Result<Quota> {
-        let frames = self.frames.map(|frames| {
-            let some = u64::try_from(frames).ok().filter(|frames| *frames > 0);
-            some.with_context(|| format!("--frames {frames} sends nothing: give at least 1"))
-        });
-        let frames = frames.transpose()?;
-        let time = self.seconds.map(|seconds| {
-            let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero());
-            time.with_context(|| format!("--seconds {seconds} is not a time to send for: give more than 0"))
-        });
-        let time = time.transpose()?;
-        Ok(Quota { frames: frames.or(time.is_none().then_some(FRAMES)), time })
+    fn quota(&self) -> Quota {
+        let by_default = self.seconds.is_none().then_some(FRAMES);
+        Quota { frames: self.frames.or(by_default), time: self.seconds }
     }
 
     fn traffic(&self, file: Option<&Path>) -> Result<Traffic> {
         match (self.size, file) {
-            (Some(size), _) => {
-                let (least, most) = (SIZES.start(), SIZES.end());
-                let len = usize::try_from(size).ok().filter(|len| SIZES.contains(len));
-                let len = len.with_context(|| {
-                    format!("--size {size} is out of range: from {least} to {most} bytes")
-                })?;
-                Ok(Traffic::Numbered { len })
-            }
+            (Some(len), _) => Ok(Traffic::Numbered { len }),
             (None, Some(path)) => {
                 let named = || format!("cannot replay {}", path.display());
                 Capture::open(path).map_err(Into::into).and_then(replayable).with_context(named)
