@@ -38,8 +38,9 @@ const TIMES: RangeInclusive<f64> = 1e-9..=1e9;
 ///
 /// A worker moves frames from a source into the receive ring of a guest, whose
 /// driver runs on a thread of its own and compares each frame, byte for byte and
-/// in order, with what was sent. The exit code is 0 if all frames arrived, 1 if
-/// one was lost or differs, and 2 for bad flags or files.
+/// in order, with what was sent. The exit code is 0 if all frames arrived that
+/// were not dropped by choice, 1 if one was lost or differs or if none arrived, and
+/// 2 for bad flags or files.
 ///
 /// Latency is the time from just before a frame is sent to the interrupt that
 /// announces it or, if the guest is awake and finds the frame by itself, to that

@@ -74,10 +74,9 @@ impl Desk {
 }
 
 impl Guest {
-    /// Runs until it is stopped, or has a reason to end by itself.
+    /// Runs until it is stopped, or has a reason to end by itself. All its buffers are posted.
     pub(crate) fn run(mut self) -> Self {
         let mut taken = Taken::default();
-        self.post(usize::MAX);
         loop {
             let last = self.stop.load(Ordering::Acquire);
             let seen = self.probe.raised();

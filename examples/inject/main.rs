@@ -8,8 +8,10 @@
 //! 1. [`args`] makes a [`Plan`](args::Plan) of the command line; whatever is wrong with it shows here.
 //! 2. [`machine`] makes the guest's memory and driver, and an interrupt line that knows the time ([`irq`]).
 //! 3. [`feed`] makes the source, and what sends [`traffic`] into it.
-//! 4. [`run`] deposits the parts in the slot, says `DRIVER_OK`, lets the [`guest`] drain, and waits for the end.
-//! 5. [`verdict`] and [`report`] say how it went: exit code 0 if every frame arrived as it was sent, 1 if not, 2 if it could not be tried.
+//! 4. [`run`] deposits the parts in the slot, posts the first buffers, says `DRIVER_OK`, lets the [`guest`] drain, and
+//!    waits for the end.
+//! 5. [`verdict`] and [`report`] say how it went: exit code 0 if every frame arrived as it was sent or was dropped by
+//!    choice, 1 if not or if none arrived, 2 if it could not be tried.
 
 mod args;
 mod capture;
@@ -30,7 +32,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-/// Frames were lost or differ.
+/// Frames were lost or differ, or none arrived.
 const BAD: u8 = 1;
 /// The flags or the files are wrong, or the system refused.
 const NOT_TRIED: u8 = 2;

@@ -72,7 +72,9 @@ impl Report {
 
     /// What there is to say if nothing went wrong.
     pub(crate) fn praise(&self) -> &'static str {
-        if self.dropped() == 0 {
+        if self.frames_sent == 0 {
+            "No frame was sent."
+        } else if self.dropped() == 0 {
             "Every frame arrived, byte for byte and in order."
         } else {
             "Every frame that was not dropped arrived, byte for byte and in order."

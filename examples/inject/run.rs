@@ -65,7 +65,7 @@ pub(crate) fn run(mut plan: Plan) -> Result<Report> {
     Ok(Report::new(&Run { plan: &plan, buffer, stamps: &stamps, worked: &worked, guest: &guest, stuck }))
 }
 
-fn start(plan: &mut Plan, machine: Machine, stamps: Arc<Stamps>) -> Result<Running> {
+fn start(plan: &mut Plan, mut machine: Machine, stamps: Arc<Stamps>) -> Result<Running> {
     let (events, happened) = mpsc::channel();
     heed_interrupts(events.clone())?;
     let (halt, stop_guest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -75,6 +75,8 @@ fn start(plan: &mut Plan, machine: Machine, stamps: Arc<Stamps>) -> Result<Runni
     slot.deposit_irq(machine.line);
     slot.offer_source(0, feed.source);
     slot.on_end(telling(&events, || Event::Worker));
+    // A kick is for a device that is running; this one looks into the ring first.
+    machine.driver.post(usize::MAX);
     slot.driver_ok(config(plan, &machine.driver))?;
     let guest = Guest {
         driver: machine.driver,

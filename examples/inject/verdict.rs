@@ -26,14 +26,14 @@ pub(crate) fn failures(run: &Run<'_>) -> Vec<String> {
     if !run.worked.stats.is_balanced() {
         found.push("the worker's counters do not balance".to_owned());
     }
+    if run.guest.lost_interrupts > 0 {
+        found.push(format!("interrupts that did not come: {}", run.guest.lost_interrupts));
+    }
+    found.extend(undue_drops(&run.worked.stats, run.plan.when_full));
     let verifier = &run.guest.desk.verifier;
     found.extend(
         Tally { sent: run.stamps.sent(), dropped: run.worked.stats.frames_dropped(), verifier }.failures(),
     );
-    found.extend(undue_drops(&run.worked.stats, run.plan.when_full));
-    if run.guest.lost_interrupts > 0 {
-        found.push(format!("interrupts that did not come: {}", run.guest.lost_interrupts));
-    }
     found
 }
 
@@ -53,8 +53,14 @@ impl Tally<'_> {
             say(self.sent.saturating_sub(accounted), "were lost"),
             say(accounted.saturating_sub(self.sent), "arrived or were dropped, and were never sent"),
             say(skipped, "did not arrive in their place"),
+            self.is_void().then(|| format!("not one of the {} frames that were sent arrived", self.sent)),
         ];
         found.into_iter().flatten().collect()
+    }
+
+    /// Dropping by choice is no excuse: the guest had room before the first frame.
+    fn is_void(&self) -> bool {
+        self.sent > 0 && self.verifier.arrived() == 0
     }
 }
 
@@ -119,6 +125,16 @@ mod tests {
             let found = verdict(1000, frames((0..1000).filter(|number| *number != lost)), 0);
             assert!(found.contains(&"frames that were lost: 1".to_owned()), "{lost}: {found:?}");
         }
+    }
+
+    #[test]
+    fn that_nothing_arrived_is_told_of_last() {
+        for dropped in [0, 600, 1000] {
+            let found = verdict(1000, [], dropped);
+            let last = "not one of the 1000 frames that were sent arrived";
+            assert_eq!(found.last().map(String::as_str), Some(last), "{dropped}: {found:?}");
+        }
+        assert!(verdict(0, [], 0).is_empty(), "nothing was sent");
     }
 
     #[test]
