@@ -72,6 +72,12 @@ impl Capture {
         (0..self.len()).filter_map(|index| self.frame(index))
     }
 
+    /// The bytes of frame `index` and of all after it.
+    pub(crate) fn bytes_from(&self, index: usize) -> impl Iterator<Item = &[u8]> {
+        let records = self.records.get(index..).unwrap_or_default();
+        records.iter().filter_map(|record| self.bytes.get(record.range.clone()))
+    }
+
     /// How long the longest frame is, in bytes; 0 if there is none.
     #[must_use]
     pub fn longest(&self) -> usize {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
-use netrx::{FrameMeta, FrameSource, Placed, Received, RxSpace, SourceError};
+use netrx::{FrameSource, Received, RxSpace, SourceError};
 
 use crate::Capture;
 
@@ -52,31 +52,38 @@ impl CaptureSource {
         self.taken
     }
 
-    /// The frame that goes next, if one is left.
-    fn frame(&self) -> Option<&[u8]> {
-        let left = self.taken < self.limit;
-        left.then(|| self.capture.frame(self.next)).flatten().map(|frame| frame.bytes)
+    /// How many frames are left, up to the capture's last.
+    fn ahead(&self) -> usize {
+        let left = usize::try_from(self.limit - self.taken).unwrap_or(usize::MAX);
+        left.min(self.capture.len() - self.next)
     }
 
-    fn advance(&mut self) {
-        self.taken += 1;
-        self.next = if self.next + 1 == self.capture.len() { 0 } else { self.next + 1 };
+    fn advance(&mut self, frames: usize) {
+        self.taken += frames as u64;
+        self.next += frames;
+        if self.next == self.capture.len() {
+            self.next = 0;
+        }
     }
 }
 
 impl FrameSource for CaptureSource {
     fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
-        while let Some(frame) = self.frame() {
-            if space.put(frame, FrameMeta::PLAIN) == Placed::NoRoom {
+        loop {
+            let ahead = self.ahead();
+            if ahead == 0 {
+                return Ok(Received::Closed);
+            }
+            let taken = space.put_burst(self.capture.bytes_from(self.next).take(ahead));
+            self.advance(taken);
+            if taken < ahead {
                 return Ok(Received::More);
             }
-            self.advance();
         }
-        Ok(Received::Closed)
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
-        if self.frame().is_none() {
+        if self.ahead() == 0 {
             self.bell.sleep(until);
         }
         Ok(())
