@@ -88,7 +88,7 @@ pub(crate) struct Args {
     out: Option<PathBuf>,
     /// Print one JSON object instead of a table
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -118,6 +118,7 @@ pub(crate) struct Plan {
     pub(crate) when_full: WhenFull,
     pub(crate) seed: Option<u64>,
     pub(crate) out: Option<Out>,
+    pub(crate) json: bool,
 }
 
 /// When the sending ends; whichever comes first.
@@ -187,6 +188,7 @@ impl Args {
             },
             seed: self.seed,
             out: self.out.as_deref().map(create).transpose()?,
+            json: self.json,
         })
     }
 

@@ -35,6 +35,9 @@ pub(crate) struct Order {
     pub(crate) halt: Arc<AtomicBool>,
 }
 
+/// What makes a feed.
+pub(crate) type Make = fn(Source, Order) -> Result<Feed>;
+
 impl Feed {
     pub(crate) fn new(source: Source, order: Order) -> Result<Self> {
         match source {
@@ -53,7 +56,7 @@ impl Order {
     }
 
     /// Sends frame by frame, until the quota is reached or `send` says that nobody receives.
-    fn send_all(&self, mut send: impl FnMut(Frame) -> bool) {
+    pub(crate) fn send_all(&self, mut send: impl FnMut(Frame) -> bool) {
         self.stamps.begin();
         for number in 0..self.quota.frames.unwrap_or(u64::MAX) {
             if self.is_over() {

@@ -28,9 +28,14 @@ mod verdict;
 mod verify;
 
 use std::io::{self, Write};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
+
+use args::{Args, Plan};
+use feed::{Feed, Make};
 
 /// Frames were lost or differ, or none arrived.
 const BAD: u8 = 1;
@@ -48,9 +53,27 @@ fn main() -> ExitCode {
     })
 }
 
-fn inject(flags: args::Args) -> Result<ExitCode> {
-    let json = flags.json;
-    let report = run::run(flags.plan()?)?;
+fn inject(flags: Args) -> Result<ExitCode> {
+    let plan = flags.plan()?;
+    let halt = Arc::new(AtomicBool::new(false));
+    heed_interrupts(Arc::clone(&halt))?;
+    carry_out(plan, Feed::new, halt)
+}
+
+/// The first Ctrl-C ends the sending, the second the process.
+fn heed_interrupts(halt: Arc<AtomicBool>) -> Result<()> {
+    let handler = move || {
+        if halt.swap(true, Ordering::Relaxed) {
+            process::exit(130);
+        }
+    };
+    ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")
+}
+
+/// Runs the plan and prints how it went, which the exit code says too.
+fn carry_out(plan: Plan, feed: Make, halt: Arc<AtomicBool>) -> Result<ExitCode> {
+    let json = plan.json;
+    let report = run::run(plan, feed, halt)?;
     let text = match (json, report.failures.is_empty()) {
         (true, _) => serde_json::to_string(&report)?,
         (false, true) => format!("{}\n{}", report.table(), report.praise()),
@@ -85,4 +108,70 @@ fn one_line(error: &anyhow::Error) -> String {
         }
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    //! What the program makes of a source that does not send what it should.
+
+    use clap::Parser;
+    use crossbeam_channel::bounded;
+    use netrx_channel::ChannelSource;
+    use netrx_mock::Faults;
+
+    use super::*;
+    use crate::args::Source;
+    use crate::feed::Order;
+    use crate::traffic::Frame;
+
+    /// The frame that suffers.
+    const VICTIM: u64 = 321;
+
+    /// A channel through which frames pass as `spoil` leaves them, with trouble that must not matter.
+    fn spoilt(order: Order, spoil: fn(Frame) -> Option<Frame>) -> Result<Feed> {
+        let (frames, receiver) = bounded(16);
+        let mut number = 0;
+        let send = move || {
+            order.send_all(|frame| {
+                let frame = if number == VICTIM { spoil(frame) } else { Some(frame) };
+                number += 1;
+                frame.is_none_or(|frame| frames.send(frame).is_ok())
+            });
+        };
+        let source = Faults::new(ChannelSource::new(receiver), 1, 0.1);
+        Ok(Feed { source: Box::new(source), send: Some(Box::new(send)) })
+    }
+
+    fn sound(_: Source, order: Order) -> Result<Feed> {
+        spoilt(order, Some)
+    }
+
+    fn losing(_: Source, order: Order) -> Result<Feed> {
+        spoilt(order, |_| None)
+    }
+
+    fn corrupting(_: Source, order: Order) -> Result<Feed> {
+        spoilt(order, |frame| {
+            let mut bytes = frame.as_ref().to_vec();
+            bytes[20] ^= 1;
+            Some(Frame::Numbered(bytes))
+        })
+    }
+
+    fn exit(feed: Make, flags: &str) -> Result<ExitCode> {
+        let plan = Args::try_parse_from(flags.split(' '))?.plan()?;
+        carry_out(plan, feed, Arc::default())
+    }
+
+    #[test]
+    fn the_exit_code_tells_of_one_frame_that_was_lost_or_differs() -> Result<()> {
+        for flags in
+            ["inject --frames 1000", "inject --frames 1000 --mrg --json", "inject --frames 1000 --size 60"]
+        {
+            assert_eq!(exit(sound, flags)?, ExitCode::SUCCESS, "{flags}");
+            assert_eq!(exit(losing, flags)?, ExitCode::from(1), "{flags}");
+            assert_eq!(exit(corrupting, flags)?, ExitCode::from(1), "{flags}");
+        }
+        Ok(())
+    }
 }

@@ -13,7 +13,7 @@ use netrx::{IrqLine, RxConfig};
 use netrx_mock::{FakeDriver, IrqProbe, MockIrq};
 
 use crate::args::Plan;
-use crate::feed::{Feed, Order};
+use crate::feed::{Feed, Make, Order};
 use crate::guest::{Desk, Guest, Habits, Slot};
 use crate::irq::Raises;
 use crate::latency::{Latency, Stamps};
@@ -32,8 +32,6 @@ enum Event {
     Sending,
     Worker,
     Guest,
-    /// The user wants it to end.
-    Interrupt,
 }
 
 /// Everything that runs.
@@ -48,12 +46,13 @@ struct Running {
     happened: Receiver<Event>,
 }
 
-/// Runs the plan to its end.
-pub(crate) fn run(mut plan: Plan) -> Result<Report> {
+/// Runs the plan to its end, or until `halt` is set: then the sending ends, and what is on its way still arrives.
+pub(crate) fn run(mut plan: Plan, feed: Make, halt: Arc<AtomicBool>) -> Result<Report> {
     let stamps = Arc::new(Stamps::new());
     let machine = Machine::new(&plan)?;
     let buffer = machine.buffer;
-    let running = start(&mut plan, machine, Arc::clone(&stamps))?;
+    let feed = feed(plan.source, order(&plan, &stamps, &halt))?;
+    let running = start(&mut plan, machine, feed, Arc::clone(&stamps), halt)?;
     let stuck = running.wait(Progress::new(plan.quota, stamps.begin())?);
     let (worked, mut guest) = running.end()?;
     if let Some(trouble) = guest.desk.trouble.take() {
@@ -65,11 +64,15 @@ pub(crate) fn run(mut plan: Plan) -> Result<Report> {
     Ok(Report::new(&Run { plan: &plan, buffer, stamps: &stamps, worked: &worked, guest: &guest, stuck }))
 }
 
-fn start(plan: &mut Plan, mut machine: Machine, stamps: Arc<Stamps>) -> Result<Running> {
+fn start(
+    plan: &mut Plan,
+    mut machine: Machine,
+    feed: Feed,
+    stamps: Arc<Stamps>,
+    halt: Arc<AtomicBool>,
+) -> Result<Running> {
     let (events, happened) = mpsc::channel();
-    heed_interrupts(events.clone())?;
-    let (halt, stop_guest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let feed = Feed::new(plan.source, order(plan, &stamps, &halt))?;
+    let stop_guest = Arc::new(AtomicBool::new(false));
     let slot = Arc::new(Slot::new("inject-worker"));
     slot.deposit_memory(machine.memory);
     slot.deposit_irq(machine.line);
@@ -139,17 +142,6 @@ fn spawn<T: Send + 'static>(
     thread::Builder::new().name(name.into()).spawn(body).context("cannot start a thread")
 }
 
-/// The first Ctrl-C ends the sending; what is on its way still arrives. The second ends the process.
-fn heed_interrupts(events: Sender<Event>) -> Result<()> {
-    let again = AtomicBool::new(false);
-    let handler = move || {
-        if again.swap(true, Ordering::Relaxed) || events.send(Event::Interrupt).is_err() {
-            std::process::exit(130);
-        }
-    };
-    ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")
-}
-
 impl Running {
     /// Waits until every frame that was sent is accounted for; `true` if something was stuck instead.
     fn wait(&self, progress: Progress) -> bool {
@@ -157,7 +149,6 @@ impl Running {
         loop {
             match self.happened.recv_timeout(TICK) {
                 Ok(Event::Sending) => sending = false,
-                Ok(Event::Interrupt) => self.halt.store(true, Ordering::Relaxed),
                 Ok(Event::Worker | Event::Guest) | Err(RecvTimeoutError::Disconnected) => return false,
                 Err(RecvTimeoutError::Timeout) => {}
             }
