@@ -33,14 +33,25 @@ pub(crate) fn has_std(target: &str) -> bool {
     printed.is_ok_and(|folder| Path::new(folder.trim()).is_dir())
 }
 
+/// What core's features add. `vm-memory` does not build for the BSDs.
+fn features(target: &str) -> &'static str {
+    if target.ends_with("-apple-darwin") { "vm-memory,mockall" } else { "mockall" }
+}
+
+/// The workspace as it is, then core with its features.
 fn check(target: &str) -> Result<()> {
+    clippy(target, &["--workspace"])?;
+    clippy(target, &["-p", "netrx", "--features", features(target)])
+}
+
+fn clippy(target: &str, of: &[&str]) -> Result<()> {
     let mut cargo = process::cargo();
     if has_std(target) {
         cargo.arg("clippy");
     } else {
         cargo.args(["+nightly", "clippy", "-Zbuild-std=std,panic_abort"]);
     }
-    cargo.args(["--workspace", "--all-targets", "--target", target]);
+    cargo.args(of).args(["--all-targets", "--target", target]);
     cargo.arg("--target-dir").arg(tree::target().join("cross"));
     process::stream(cargo.args(["--", "-D", "warnings"]))
 }

@@ -144,7 +144,7 @@ pub(crate) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "cross",
-        about: "clippy for macOS and FreeBSD",
+        about: "clippy for macOS and FreeBSD, also of what core's features add",
         needs: &[Component::CrossStd],
         steps: &[Step::Cross],
     },
