@@ -60,6 +60,16 @@ fn a_slot_in_use_and_half_pages_are_refused() -> Result<()> {
 }
 
 #[test]
+fn numbers_at_their_end_are_refused() -> Result<()> {
+    let Some(vm) = rig::vm() else { return Ok(()) };
+    let (one, two) = (memory(&[(0, 0x1000)])?, memory(&[(0, 0x1000), (0x2000, 0x1000)])?);
+    for (memory, first) in [(&one, u32::MAX), (&two, u32::MAX), (&two, u32::MAX - 1)] {
+        ensure!(refused(&vm, memory, first) == Some((Gpa(0), 0x1000, first)));
+    }
+    Ok(())
+}
+
+#[test]
 fn there_is_no_interrupt_behind_the_pins() -> Result<()> {
     let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
     for irq in [IrqId(24), IrqId(4096), IrqId(u32::MAX)] {
