@@ -68,6 +68,14 @@ pub enum KvmError {
     /// Somebody else handles the signal.
     #[error("signal {0} has a handler of somebody else's: take another real-time signal")]
     SignalTaken(i32),
+    /// The vCPU is in the registry already.
+    #[error(
+        "the vCPU has joined already, for thread {thread}: drop that guard first, each is run by one thread"
+    )]
+    Joined {
+        /// The system's number of the thread that joined.
+        thread: i32,
+    },
     /// A vCPU could not be told to leave the guest; the others were.
     #[error("the vCPU of thread {thread} cannot be signalled: {cause}")]
     Exit {

@@ -53,12 +53,16 @@ impl Vcpus {
     /// The vCPU is not borrowed, but it is kept from being closed by KVM until the guard is dropped.
     ///
     /// # Errors
-    /// When the system refuses. The vCPU is not entered then.
+    /// When it has joined already, or the system refuses. The vCPU is not entered then.
     pub fn join(&self, vcpu: &VcpuFd) -> Result<JoinedVcpu, KvmError> {
         unblock(self.0.signal).map_err(KvmError::io("unblock the signal"))?;
         let page = RunPage::map(vcpu).map_err(KvmError::io("map a vCPU's kvm_run"))?;
+        let mut joined = lock(&self.0.joined);
+        if let Some(other) = joined.iter().find(|other| other.is_of(&page)) {
+            return Err(KvmError::Joined { thread: other.thread.0 });
+        }
         let running = Arc::new(Running { thread: Tid::current(), page, requested: Mutex::new(false) });
-        lock(&self.0.joined).push(Arc::clone(&running));
+        joined.push(Arc::clone(&running));
         Ok(JoinedVcpu { registry: Arc::clone(&self.0), running, own_thread: PhantomData })
     }
 
@@ -80,6 +84,12 @@ impl Vcpus {
 }
 
 impl Running {
+    /// Whether the page is this vCPU's.
+    fn is_of(&self, page: &RunPage) -> bool {
+        let _unchanged = lock(&self.requested);
+        page.is_one_with(&self.page)
+    }
+
     fn request(&self, signal: c_int) -> Result<(), KvmError> {
         let mut requested = lock(&self.requested);
         if *requested {
@@ -113,7 +123,9 @@ impl JoinedVcpu {
 
 impl Drop for JoinedVcpu {
     fn drop(&mut self) {
-        lock(&self.registry.joined).retain(|other| !Arc::ptr_eq(other, &self.running));
+        let mut joined = lock(&self.registry.joined);
+        joined.retain(|other| !Arc::ptr_eq(other, &self.running));
+        // Before the lock is let go of: a later guard of this vCPU may be asked to exit at once.
         self.running.page.set_immediate_exit(false);
     }
 }

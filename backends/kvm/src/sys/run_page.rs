@@ -13,6 +13,8 @@ use kvm_bindings::kvm_run;
 use kvm_ioctls::VcpuFd;
 
 const LEN: usize = size_of::<kvm_run>();
+/// A request to exit, as all values but 0 are, that no other place makes.
+const MARK: u8 = 2;
 
 /// A mapping of our own of a vCPU's `kvm_run`, so that it is valid for as long as we like and no reference of
 /// `kvm-ioctls` points into it.
@@ -37,10 +39,24 @@ impl RunPage {
 
     /// Whether the next `KVM_RUN` returns at once with `EINTR`.
     pub(crate) fn set_immediate_exit(&self, exit: bool) {
+        self.immediate_exit().store(exit.into(), Ordering::SeqCst);
+    }
+
+    /// Whether both are of one vCPU: then what is written through one is there in the other. A descriptor's number would not
+    /// tell, as it is used again once the vCPU's is closed.
+    ///
+    /// Nobody else may write to either meanwhile. The vCPU of `self` may find an exit that nobody asked for, and misses none.
+    pub(crate) fn is_one_with(&self, other: &Self) -> bool {
+        let before = self.immediate_exit().swap(MARK, Ordering::SeqCst);
+        let marked = other.immediate_exit().load(Ordering::SeqCst) == MARK;
+        self.immediate_exit().store(before, Ordering::SeqCst);
+        marked
+    }
+
+    fn immediate_exit(&self) -> &AtomicU8 {
         let byte = self.0.as_ptr().wrapping_byte_add(offset_of!(kvm_run, immediate_exit)).cast();
         // SAFETY: the byte is mapped for as long as `self` lives; KVM reads it at any time, as one byte.
-        let flag = unsafe { AtomicU8::from_ptr(byte) };
-        flag.store(exit.into(), Ordering::SeqCst);
+        unsafe { AtomicU8::from_ptr(byte) }
     }
 }
 

@@ -131,6 +131,25 @@ fn vcpus_come_and_go_while_others_ask_them_to_exit() -> Result<()> {
 }
 
 #[test]
+fn a_vcpu_joins_once_and_again_when_it_has_left() -> Result<()> {
+    let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
+    let (mut vcpu, other) = (vcpu(&machine, 0)?, vcpu(&machine, 1)?);
+    let joined = machine.vcpus.join(&vcpu)?;
+    let _other = machine.vcpus.join(&other)?;
+    let second = || matches!(machine.vcpus.join(&vcpu), Err(KvmError::Joined { thread }) if thread > 0);
+    ensure!(second() && machine.vcpus.joined() == 2);
+    machine.vcpus.exit()?;
+    ensure!(second(), "nor while it is asked to exit");
+    ensure!(is_interrupted(&mut vcpu) && joined.take_request(), "which it still is");
+    ensure!(!joined.take_request() && is_ready(&mut vcpu)?, "and of which nothing is left");
+    drop(joined);
+    let again = machine.vcpus.join(&vcpu)?;
+    machine.vcpus.exit()?;
+    ensure!(is_interrupted(&mut vcpu) && again.take_request());
+    Ok(())
+}
+
+#[test]
 fn a_guard_that_is_dropped_asks_for_nothing_any_more() -> Result<()> {
     let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
     let mut vcpu = vcpu(&machine, 0)?;
