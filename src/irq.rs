@@ -26,6 +26,10 @@ impl<I: IrqLine + ?Sized> IrqLine for Box<I> {
 
 /// A level-triggered line, which the guest sees high for as long as it is.
 ///
+/// Where the interrupt controller can be told to raise a line but not to lower it, one that is lowered may fall only at the
+/// guest's end of interrupt. Until then the guest still sees it high, and may be interrupted once for nothing, as it can be on
+/// real hardware. A line that is set high again before that is high after it, too.
+///
 /// Whoever keeps the status register behind it decides when it is high; the line does what it is told.
 ///
 /// * **Ordering**: of concurrent calls either may be the last; the device looks afterwards, and sets the line once more if it

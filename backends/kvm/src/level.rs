@@ -37,6 +37,9 @@ use crate::{KvmError, Watcher};
 /// * **must serve the resamples**: poll the line's descriptor for reading and then call [`resample`](Self::resample), or
 ///   have a [`watch`](Self::watch) do it.
 ///
+/// The line falls only with the guest's end of interrupt, also after the status is zero and after
+/// [`set(false)`](LevelLine::set).
+///
 /// Any thread may call any of it; nothing blocks. When the last clone is dropped, the eventfds are unbound.
 #[derive(Clone, Debug)]
 pub struct LevelPin(Arc<Level>);
@@ -117,7 +120,8 @@ impl LevelPin {
 /// For a device that keeps the status itself, as virtio-mmio's [`MmioDevice`](netrx::MmioDevice) does: then nobody but that
 /// device sets it, and the resamples are served all the same.
 ///
-/// A line that is lowered falls with the guest's end of interrupt.
+/// A line that is lowered falls only with the guest's end of interrupt, as [`LevelLine`] lets it: until then the guest finds it
+/// high, with nothing in the status.
 impl LevelLine for LevelPin {
     fn set(&self, high: bool) -> Result<(), IrqError> {
         if high {
