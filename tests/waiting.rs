@@ -240,7 +240,7 @@ fn a_promoted_connection_ends_the_sleep() -> Result<(), Box<dyn Error>> {
         remote: end(1, "10.0.0.1:80")?,
         guest: end(2, "10.0.0.2:4000")?,
         next: 1000,
-        window: 1 << 16,
+        window: u32::from(u16::MAX),
         scale: 0,
         mss: 1460,
         expected: 77,

@@ -1,7 +1,7 @@
 //! What a datapath says of a connection that it hands over, and why that may be refused.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use crate::machine::{Seq, View};
 use crate::packet::Template;
@@ -26,11 +26,12 @@ pub struct Promotion {
     pub stream: TcpStream,
     /// The end that the guest talks to.
     pub remote: Endpoint,
-    /// The guest's end, in the same address family.
+    /// The guest's end, in the same address family. As the other, it has a unicast address and a port that is not 0.
     pub guest: Endpoint,
     /// Sequence number of the next byte to the guest.
     pub next: u32,
-    /// How many bytes from there on the guest takes (its window, scaled).
+    /// How many bytes from there on the guest takes (its window, scaled): at most what a header can say with `scale`,
+    /// `u16::MAX << scale`.
     pub window: u32,
     /// By how many bits the guest's windows are shifted, 0 to 14 (RFC 7323): 0 if it has not agreed to that.
     pub scale: u8,
@@ -53,6 +54,7 @@ impl Promotion {
     pub(crate) fn template(&self) -> Result<Template, Refusal> {
         let ends = ((self.remote.mac, self.remote.addr), (self.guest.mac, self.guest.addr));
         let template = Template::new(ends.0, ends.1).ok_or(Refusal::Families)?;
+        self.check_ends()?;
         let scale = self.scale.max(self.receive_scale);
         if self.mss < Self::LEAST_MSS {
             return Err(Refusal::Mss(self.mss));
@@ -60,13 +62,36 @@ impl Promotion {
         if scale > Self::MOST_SCALE {
             return Err(Refusal::Scale(scale));
         }
+        let most = u32::from(u16::MAX) << self.scale;
+        if self.window > most {
+            return Err(Refusal::Window { window: self.window, most });
+        }
         self.stream.peer_addr().map_err(Refusal::NotConnected)?;
         Ok(template)
+    }
+
+    /// Whether they are two, and each may be an end of a connection.
+    fn check_ends(&self) -> Result<(), Refusal> {
+        let (remote, guest) = (self.remote.addr, self.guest.addr);
+        if let Some(end) = [remote, guest].into_iter().find(|end| !is_an_end(end)) {
+            return Err(Refusal::NoEnd(end));
+        }
+        if (remote.ip(), remote.port()) == (guest.ip(), guest.port()) {
+            return Err(Refusal::SameEnd(guest));
+        }
+        Ok(())
     }
 
     pub(crate) fn view(&self) -> View {
         View::new(Seq(self.next), self.window, self.scale, Seq(self.expected), self.receive_window)
     }
+}
+
+/// Whether segments can go there and come from there.
+fn is_an_end(addr: &SocketAddr) -> bool {
+    let ip = addr.ip();
+    let everyone = ip == Ipv4Addr::BROADCAST;
+    addr.port() != 0 && !everyone && !ip.is_multicast() && !ip.is_unspecified()
 }
 
 /// A connection that was not taken over; it is given back, stream and all.
@@ -87,12 +112,26 @@ pub enum Refusal {
     /// Its ends are of different address families.
     #[error("one end is IPv4 and the other IPv6: translate the addresses first")]
     Families,
+    /// An address or port is none that a connection has.
+    #[error("{0} is no end of a connection: that has a unicast address, and a port that is not 0")]
+    NoEnd(SocketAddr),
+    /// Both ends have the same address and port.
+    #[error("both ends are {0}: a connection of the guest's with itself is none of its host's")]
+    SameEnd(SocketAddr),
     /// The MSS is too small.
     #[error("an MSS of {0} is below {least}: keep the connection out of the fast path", least = Promotion::LEAST_MSS)]
     Mss(u16),
     /// A window is shifted by more than RFC 7323 allows.
     #[error("a window shifted by {0} bits: RFC 7323 allows 14, take a larger shift as that")]
     Scale(u8),
+    /// The guest's window is larger than a header of the guest's can say.
+    #[error("a window of {window} bytes: with the guest's shift its headers say {most} at most")]
+    Window {
+        /// What was handed over.
+        window: u32,
+        /// The most that it may be.
+        most: u32,
+    },
     /// The socket has no peer.
     #[error("the socket is not connected: {0}")]
     NotConnected(#[source] io::Error),

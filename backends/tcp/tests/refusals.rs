@@ -42,6 +42,61 @@ fn nonsense_is_refused_and_given_back() {
 }
 
 #[test]
+fn a_window_is_no_more_than_a_header_can_say() {
+    let bare = Bare::new(16);
+    for (scale, most) in [(0, 65_535), (1, 131_070), (14, 65_535 << 14)] {
+        let with =
+            |window| move |promotion: &mut Promotion| (promotion.scale, promotion.window) = (scale, window);
+        for window in [most + 1, u32::MAX] {
+            let refused = refused(&bare, with(window));
+            let expected =
+                matches!(refused, Refusal::Window { window: w, most: m } if (w, m) == (window, most));
+            assert!(expected, "{refused}");
+        }
+        for window in [most, most - 1, 0] {
+            let (near, _far) = pair();
+            let mut promotion = promotion(near, 1000);
+            with(window)(&mut promotion);
+            assert!(bare.promoter.promote(promotion).is_ok(), "{window} shifted by {scale}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_end_of_a_connection_is_refused() {
+    let bare = Bare::new(4);
+    for none in [
+        "0.0.0.0:1",
+        "255.255.255.255:1",
+        "224.0.0.1:1",
+        "10.0.0.3:0",
+        "[::]:1",
+        "[ff02::1]:1",
+        "[fe80::1]:0",
+    ] {
+        let none = address(none);
+        let good = if none.is_ipv4() { address("10.0.0.9:9") } else { address("[fe80::9]:9") };
+        for ends in [(none, good), (good, none)] {
+            let refused = refused(&bare, |promotion| (promotion.guest.addr, promotion.remote.addr) = ends);
+            assert!(matches!(refused, Refusal::NoEnd(end) if end == none), "{none}: {refused}");
+        }
+    }
+    for same in ["10.0.0.2:4000", "[fe80::1]:4000"].map(address) {
+        let refused =
+            refused(&bare, |promotion| (promotion.guest.addr, promotion.remote.addr) = (same, same));
+        assert!(matches!(refused, Refusal::SameEnd(end) if end == same), "{refused}");
+    }
+}
+
+#[test]
+fn ends_of_one_host_are_two_by_their_ports() {
+    let (bare, (near, _far)) = (Bare::new(4), pair());
+    let mut promotion = promotion(near, 1000);
+    promotion.remote.addr = address("10.0.0.2:4001");
+    assert!(bare.promoter.promote(promotion).is_ok());
+}
+
+#[test]
 fn a_socket_without_a_peer_is_refused() {
     let bare = Bare::new(4);
     let loose = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None);
