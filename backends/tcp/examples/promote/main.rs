@@ -8,17 +8,36 @@
 //!
 //! `cargo run --release -p netrx-tcp --example promote -- 1024` sends 1024 MiB; without a number, 64.
 
-use std::error::Error;
+#[cfg(supported)]
+mod args;
 
 #[cfg(supported)]
-fn main() -> Result<(), Box<dyn Error>> {
-    let mib = std::env::args().nth(1).map_or(Ok(64), |mib| mib.parse::<u64>())?;
-    vmm::run(mib << 20)
+fn main() -> std::process::ExitCode {
+    use std::process::ExitCode;
+
+    let mib = match args::parse(std::env::args_os().skip(1)) {
+        Ok(Some(mib)) => mib,
+        Ok(None) => {
+            println!("{}", args::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        Err(wrong) => {
+            eprintln!("error: {wrong}");
+            return ExitCode::from(2);
+        }
+    };
+    match vmm::run(mib << 20) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 #[cfg(not(supported))]
-fn main() -> Result<(), Box<dyn Error>> {
-    Err("promoted connections are not served on this system".into())
+fn main() -> Result<(), &'static str> {
+    Err("promoted connections are not served on this system")
 }
 
 #[cfg(supported)]
