@@ -17,6 +17,8 @@
 //! guest is a closure with a driver in it (`guest.rs`).
 
 #[cfg(supported)]
+mod args;
+#[cfg(supported)]
 mod card;
 #[cfg(supported)]
 mod cpu;
@@ -30,20 +32,43 @@ mod vm;
 #[cfg(supported)]
 mod vmm;
 
+#[cfg(supported)]
+fn main() -> std::process::ExitCode {
+    use std::process::ExitCode;
+
+    let args = match args::parse(std::env::args_os().skip(1)) {
+        Ok(Some(args)) => args,
+        Ok(None) => {
+            println!("{}", args::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(wrong) => {
+            eprintln!("error: {wrong}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[cfg(framework)]
-fn main() -> anyhow::Result<()> {
+fn run([file]: [std::ffi::OsString; 1]) -> anyhow::Result<()> {
     use anyhow::Context;
     use netrx::mem::Translator;
 
-    let program = std::env::args_os().nth(1).context("say which program to run")?;
-    let program = std::fs::read(program)?;
+    let program = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let load =
         |memory: &_| Ok(Translator::new(memory).contiguous(vmm::RAM, program.len())?.copy_from(&program));
     vmm::run(load).map(drop)
 }
 
 #[cfg(stand_in)]
-fn main() -> anyhow::Result<()> {
+fn run([]: [std::ffi::OsString; 0]) -> anyhow::Result<()> {
     let framework = framework::Framework::bare();
     let taken = vmm::run(|memory| {
         framework.boot(guest::program(memory.clone()));
@@ -61,5 +86,5 @@ fn main() {
 #[cfg(stand_in)]
 #[test]
 fn the_guest_gets_its_frames() -> anyhow::Result<()> {
-    main()
+    run([])
 }
