@@ -1,5 +1,6 @@
 //! The VM, the receive queue of its device, and its vCPU.
 
+use std::ffi::CStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -7,7 +8,8 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use crossbeam_channel::bounded;
-use kvm_ioctls::{Kvm, VcpuFd};
+use kvm_bindings::KVM_API_VERSION;
+use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 use netrx::{EngineConfig, RxConfig, RxWorkerSlot};
 use netrx_channel::ChannelSource;
 use netrx_kvm::{DoorbellAt, JoinedVcpu, KvmHypervisor, MemorySlots, Value, Vcpus};
@@ -18,11 +20,27 @@ use crate::guest::{self, Call, Guest, IRQ, port};
 const FRAMES: [&str; 3] =
     ["to the guest, from its host: hi", "a second frame for you", "and this is the last"];
 
+/// What a machine without KVM lacks.
+const CURE: &str = "load the module kvm_intel or kvm_amd, with virtualization on in the firmware";
+
+/// A VM of the KVM behind a device.
+pub(crate) fn open(path: &CStr) -> Result<VmFd> {
+    let name = path.to_string_lossy();
+    let kvm = Kvm::new_with_path(path).with_context(|| {
+        format!("cannot open {name} (if it is not there: {CURE}; if it is: be in the group that owns it)")
+    })?;
+    ensure!(
+        kvm.get_api_version() == KVM_API_VERSION.cast_signed(),
+        "{name} is not KVM's device: remove that file, and {CURE}"
+    );
+    kvm.create_vm().with_context(|| format!("the KVM of {name} makes no VM"))
+}
+
 /// Makes the machine, delivers the frames, and takes it apart.
 pub(crate) fn run() -> Result<()> {
     // The machine.
     let guest = Guest { level: false, event_idx: true };
-    let vm = Arc::new(Kvm::new().context("cannot open /dev/kvm")?.create_vm()?);
+    let vm = Arc::new(open(c"/dev/kvm")?);
     vm.set_tss_address(0xfffb_d000)?;
     vm.create_irq_chip()?;
     let memory = guest.memory()?;
