@@ -55,6 +55,7 @@ impl Card {
     fn cut(&mut self, packet: &[u8], headers: usize, size: usize, is_v6: bool) {
         let payload = &packet[headers..];
         assert!(payload.len() > size, "else it needs no cutting");
+        assert_eq!(size, MTU - headers, "as large as the guest said that its segments may be");
         for (index, part) in payload.chunks(size).enumerate() {
             let mut piece = [&packet[..headers], part].concat();
             let tcp = headers - 20;

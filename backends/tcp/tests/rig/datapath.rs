@@ -22,9 +22,16 @@ pub(crate) struct Datapath {
     promoter: Promoter,
     /// What the guest reaches when it connects from this port.
     streams: HashMap<u16, TcpStream>,
+    hellos: HashMap<u16, Hello>,
     pub(crate) flows: HashMap<u16, Flow>,
     /// Segments that nobody took.
     pub(crate) refused: usize,
+}
+
+/// What the guest said in the first segment of a connection.
+struct Hello {
+    mss: u16,
+    scale: u8,
 }
 
 pub(crate) struct Flow {
@@ -37,7 +44,7 @@ pub(crate) struct Flow {
 
 impl Datapath {
     pub(crate) fn new(promoter: Promoter) -> Self {
-        Self { promoter, streams: HashMap::new(), flows: HashMap::new(), refused: 0 }
+        Self { promoter, streams: HashMap::new(), hellos: HashMap::new(), flows: HashMap::new(), refused: 0 }
     }
 
     /// What the guest reaches from `port`.
@@ -57,16 +64,38 @@ impl Datapath {
                     return (tcp.control != TcpControl::Rst).then(|| reset(from, to, &tcp));
                 }
             }
-            None if tcp.control == TcpControl::Syn => return Some(accept(from, to, &tcp)),
+            None if tcp.control == TcpControl::Syn => return Some(self.accept(from, to, &tcp)),
             None if tcp.control == TcpControl::Rst => self.refused += 1,
             None => self.promote(from, to, &tcp),
         }
         None
     }
 
+    /// Takes note of the guest's first segment; the answer to it.
+    fn accept(&mut self, from: IpAddress, to: IpAddress, syn: &TcpRepr<'_>) -> Vec<u8> {
+        let hello = Hello { mss: syn.max_seg_size.expect("it says"), scale: syn.window_scale.unwrap_or(0) };
+        self.hellos.insert(syn.src_port, hello);
+        let answer = TcpRepr {
+            src_port: syn.dst_port,
+            dst_port: syn.src_port,
+            control: TcpControl::Syn,
+            seq_number: TcpSeqNumber(FIRST.cast_signed()),
+            ack_number: Some(syn.seq_number + 1),
+            window_len: (RECEIVE_WINDOW - 1) as u16,
+            window_scale: syn.window_scale.map(|_| 1),
+            max_seg_size: syn.max_seg_size,
+            sack_permitted: false,
+            sack_ranges: [None; 3],
+            timestamp: None,
+            payload: &[],
+        };
+        emit(from, to, &answer)
+    }
+
     /// The guest's third segment: the connection is established.
     fn promote(&mut self, from: IpAddress, to: IpAddress, tcp: &TcpRepr<'_>) {
         let Some(stream) = self.streams.remove(&tcp.src_port) else { return };
+        let Hello { mss, scale } = self.hellos.remove(&tcp.src_port).expect("it said hello");
         let upstream = stream.try_clone().expect("a clone");
         let expected = tcp.seq_number.0.cast_unsigned();
         let promotion = Promotion {
@@ -74,9 +103,9 @@ impl Datapath {
             remote: Endpoint { mac: GATEWAY_MAC, addr: SocketAddr::new(ip(to), tcp.dst_port) },
             guest: Endpoint { mac: GUEST_MAC, addr: SocketAddr::new(ip(from), tcp.src_port) },
             next: FIRST.wrapping_add(1),
-            window: u32::from(tcp.window_len) << SCALE.get(),
-            scale: SCALE.get(),
-            mss: MSS.get(),
+            window: u32::from(tcp.window_len) << scale,
+            scale,
+            mss,
             expected,
             receive_window: RECEIVE_WINDOW,
             receive_scale: 1,
@@ -85,33 +114,6 @@ impl Datapath {
         let flow = Flow { connection, upstream, expected, passed_on: 0 };
         self.flows.insert(tcp.src_port, flow);
     }
-}
-
-thread_local! {
-    /// What the guest said in its first segment; all guests of a test are alike.
-    static SCALE: std::cell::Cell<u8> = const { std::cell::Cell::new(0) };
-    static MSS: std::cell::Cell<u16> = const { std::cell::Cell::new(0) };
-}
-
-/// The answer to the guest's first segment.
-fn accept(from: IpAddress, to: IpAddress, syn: &TcpRepr<'_>) -> Vec<u8> {
-    SCALE.set(syn.window_scale.unwrap_or(0));
-    MSS.set(syn.max_seg_size.expect("it says"));
-    let answer = TcpRepr {
-        src_port: syn.dst_port,
-        dst_port: syn.src_port,
-        control: TcpControl::Syn,
-        seq_number: TcpSeqNumber(FIRST.cast_signed()),
-        ack_number: Some(syn.seq_number + 1),
-        window_len: (RECEIVE_WINDOW - 1) as u16,
-        window_scale: syn.window_scale.map(|_| 1),
-        max_seg_size: syn.max_seg_size,
-        sack_permitted: false,
-        sack_ranges: [None; 3],
-        timestamp: None,
-        payload: &[],
-    };
-    emit(from, to, &answer)
 }
 
 /// The answer to a segment of a connection that has ended.
