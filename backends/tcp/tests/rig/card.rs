@@ -6,12 +6,13 @@ use std::collections::VecDeque;
 use netrx_mock::Taken;
 use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
-use smoltcp::wire::{IpAddress, Ipv4Packet, Ipv6Packet, TcpPacket};
 
 pub(crate) const GUEST_MAC: [u8; 6] = [0x52, 0x54, 0, 0, 0, 2];
 pub(crate) const GATEWAY_MAC: [u8; 6] = [0x52, 0x54, 0, 0, 0, 1];
 const MTU: usize = 1500;
 const ETHERNET: usize = 14;
+/// Where the checksum is in a TCP header.
+const CHECKSUM: usize = 16;
 
 /// Packets on their way into and out of the guest's stack.
 #[derive(Default)]
@@ -34,17 +35,18 @@ impl Card {
         );
         let is_v6 = frame[12..14] == [0x86, 0xdd];
         assert!(is_v6 || frame[12..14] == [0x08, 0x00]);
-        let word = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
-        let (flags, gso, header_len, size) = (header[0], header[1], word(2), word(4));
+        let field = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
+        let (flags, gso, header_len, size) = (header[0], header[1], field(2), field(4));
+        let (start, offset) = (field(6), field(8));
         if flags & 1 == 0 {
             assert_eq!((flags, gso), (0, 0), "complete means small");
             self.rx.push_back(frame[ETHERNET..].to_vec());
             return;
         }
         let tcp = ETHERNET + if is_v6 { 40 } else { 20 };
-        assert_eq!((word(6), word(8)), (tcp, 16), "the checksum is TCP's");
+        assert_eq!((start, offset), (tcp, CHECKSUM), "the checksum is TCP's");
         if gso == 0 {
-            self.rx.push_back(complete(&frame[ETHERNET..], is_v6));
+            self.rx.push_back(finish(frame[ETHERNET..].to_vec(), start - ETHERNET));
             return;
         }
         assert_eq!((gso, header_len), (if is_v6 { 4 } else { 1 }, tcp + 20), "TCP, of the right kind");
@@ -62,29 +64,55 @@ impl Card {
             let seq = u32::from_be_bytes(piece[tcp + 4..tcp + 8].try_into().expect("four bytes"));
             let seq = seq.wrapping_add((index * size) as u32);
             piece[tcp + 4..tcp + 8].copy_from_slice(&seq.to_be_bytes());
-            self.rx.push_back(complete(&piece, is_v6));
+            resize(&mut piece, packet.len(), is_v6);
+            self.rx.push_back(finish(piece, tcp));
         }
     }
 }
 
-/// The packet with its length and checksums made right, after a look at the pseudo-header's sum where nothing was
-/// cut.
-fn complete(packet: &[u8], is_v6: bool) -> Vec<u8> {
-    let mut bytes = packet.to_vec();
-    assert!(bytes.len() <= MTU, "{} bytes are more than the link takes", bytes.len());
-    let total = bytes.len();
-    let (at, from, to): (usize, IpAddress, IpAddress) = if is_v6 {
-        let mut ip = Ipv6Packet::new_unchecked(&mut bytes[..]);
-        ip.set_payload_len((total - 40) as u16);
-        (40, ip.src_addr().into(), ip.dst_addr().into())
+/// The packet with its checksum finished as a card does it: the sum of all that comes from `start` on goes into the
+/// field, with what is in the field. A wrong sum in there makes a wrong checksum, and the guest's stack drops the
+/// packet.
+fn finish(mut packet: Vec<u8>, start: usize) -> Vec<u8> {
+    assert!(packet.len() <= MTU, "{} bytes are more than the link takes", packet.len());
+    let sum = packet[start..].chunks(2).fold(0, |sum, word| {
+        let word = u16::from_be_bytes([word[0], word.get(1).copied().unwrap_or(0)]);
+        add(sum, word)
+    });
+    put(&mut packet, start + CHECKSUM, !sum);
+    packet
+}
+
+/// Makes the lengths in a piece's headers right, and in the sums that hold them: there by the difference, so what was
+/// wrong in the headers of the whole is wrong in every piece.
+fn resize(piece: &mut [u8], whole: usize, is_v6: bool) {
+    let tcp = if is_v6 { 40 } else { 20 };
+    let (was, is) = (whole as u16, piece.len() as u16);
+    // The same for the packet's length and that of its payload: the two differ by a constant.
+    let moved = |sum| add(add(sum, !was), is);
+    if is_v6 {
+        assert_eq!(word(piece, 4), was - 40, "the length of the whole");
+        put(piece, 4, is - 40);
     } else {
-        let mut ip = Ipv4Packet::new_unchecked(&mut bytes[..]);
-        ip.set_total_len(total as u16);
-        ip.fill_checksum();
-        (20, ip.src_addr().into(), ip.dst_addr().into())
-    };
-    TcpPacket::new_unchecked(&mut bytes[at..]).fill_checksum(&from, &to);
-    bytes
+        assert_eq!(word(piece, 2), was, "the length of the whole");
+        put(piece, 2, is);
+        put(piece, 10, !moved(!word(piece, 10)));
+    }
+    put(piece, tcp + CHECKSUM, moved(word(piece, tcp + CHECKSUM)));
+}
+
+fn word(bytes: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn put(bytes: &mut [u8], at: usize, word: u16) {
+    bytes[at..at + 2].copy_from_slice(&word.to_be_bytes());
+}
+
+/// The ones' complement sum (RFC 1071).
+fn add(a: u16, b: u16) -> u16 {
+    let (sum, carry) = a.overflowing_add(b);
+    sum + u16::from(carry)
 }
 
 impl Device for Card {
