@@ -16,10 +16,9 @@ use netrx_tcp::{ControlError, End, Ended};
 use rustix::net::sockopt::set_socket_linger;
 use smoltcp::socket::tcp::State;
 
+use rig::disturbance::{CALM, Trouble};
 use rig::traffic::{Bytes, connected, host};
-use rig::{OFFLOADS, PLAIN, Trouble, World, all_finished};
-
-const CALM: Trouble = Trouble { lost: 0, overtaken: 0, rests: 0 };
+use rig::{OFFLOADS, PLAIN, World, all_finished};
 
 fn world(features: Features, trouble: Trouble) -> World {
     World::new(features, Shape::single(4096), trouble)

@@ -26,6 +26,8 @@ pub(crate) struct Datapath {
     pub(crate) flows: HashMap<u16, Flow>,
     /// Segments that nobody took.
     pub(crate) refused: usize,
+    /// Times that a guest's window shut.
+    pub(crate) shut: u64,
 }
 
 /// What the guest said in the first segment of a connection.
@@ -38,13 +40,21 @@ pub(crate) struct Flow {
     pub(crate) connection: Connection,
     upstream: TcpStream,
     expected: u32,
+    is_shut: bool,
     /// Payload of the guest's that was passed on.
     pub(crate) passed_on: u64,
 }
 
 impl Datapath {
     pub(crate) fn new(promoter: Promoter) -> Self {
-        Self { promoter, streams: HashMap::new(), hellos: HashMap::new(), flows: HashMap::new(), refused: 0 }
+        Self {
+            promoter,
+            streams: HashMap::new(),
+            hellos: HashMap::new(),
+            flows: HashMap::new(),
+            refused: 0,
+            shut: 0,
+        }
     }
 
     /// What the guest reaches from `port`.
@@ -59,6 +69,7 @@ impl Datapath {
         let tcp = TcpRepr::parse(&tcp, &from, &to, &ChecksumCapabilities::default()).expect("a good one");
         match self.flows.get_mut(&tcp.src_port) {
             Some(flow) => {
+                self.shut += u64::from(flow.shuts(&tcp));
                 if !flow.take(&tcp) {
                     self.refused += 1;
                     return (tcp.control != TcpControl::Rst).then(|| reset(from, to, &tcp));
@@ -111,7 +122,7 @@ impl Datapath {
             receive_scale: 1,
         };
         let connection = self.promoter.promote(promotion).expect("it is taken over");
-        let flow = Flow { connection, upstream, expected, passed_on: 0 };
+        let flow = Flow { connection, upstream, expected, is_shut: false, passed_on: 0 };
         self.flows.insert(tcp.src_port, flow);
     }
 }
@@ -147,6 +158,13 @@ fn emit(from: IpAddress, to: IpAddress, answer: &TcpRepr<'_>) -> Vec<u8> {
 }
 
 impl Flow {
+    /// Whether the window shuts by this segment.
+    fn shuts(&mut self, tcp: &TcpRepr<'_>) -> bool {
+        let shut = tcp.window_len == 0 && tcp.control != TcpControl::Rst;
+        let was_shut = std::mem::replace(&mut self.is_shut, shut);
+        shut && !was_shut
+    }
+
     /// Reports a segment, and passes on what it carries; whether the connection still took it.
     fn take(&mut self, tcp: &TcpRepr<'_>) -> bool {
         let seq = tcp.seq_number.0.cast_unsigned();
@@ -174,6 +192,12 @@ impl Flow {
         }
         taken && self.connection.received(self.expected, RECEIVE_WINDOW).is_ok()
     }
+}
+
+/// The port that a packet of the guest's comes from.
+pub(crate) fn port(packet: &[u8]) -> u16 {
+    let (_, _, tcp) = addresses(packet);
+    u16::from_be_bytes([tcp[0], tcp[1]])
 }
 
 /// Source, destination and payload of a packet.

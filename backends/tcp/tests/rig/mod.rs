@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 pub(crate) mod card;
+pub(crate) mod client;
 pub(crate) mod datapath;
+pub(crate) mod disturbance;
 pub(crate) mod traffic;
 
 use std::collections::BTreeMap;
@@ -16,13 +18,14 @@ use netrx::ring::SplitRing;
 use netrx::{Engine, EngineConfig, Features, FrameSource, Progress};
 use netrx_mock::{DriverConfig, FakeDriver, IrqProbe, MockIrq, MockMemory, Shape, Taken};
 use netrx_tcp::{End, Ended, TcpSource};
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::iface::{Config, Interface, SocketSet};
 use smoltcp::socket::tcp;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
 use card::Card;
-use datapath::Datapath;
-use traffic::Bytes;
+use client::Client;
+use datapath::{Datapath, port};
+use disturbance::{Had, Trouble};
 
 /// How long anything may take before it is called stuck.
 pub(crate) const STUCK: Duration = Duration::from_secs(20);
@@ -37,28 +40,6 @@ pub(crate) const OFFLOADS: Features = Features(
 );
 pub(crate) const PLAIN: Features = Features::VERSION_1;
 
-/// What a test disturbs.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Trouble {
-    /// Frames in ten thousand that are lost between the ring and the guest's stack.
-    pub(crate) lost: u32,
-    /// Segments of the guest's in ten thousand that are overtaken by those behind them.
-    pub(crate) overtaken: u32,
-    /// Times in ten thousand that the guest's application takes a rest, and lets its window shut.
-    pub(crate) rests: u32,
-}
-
-/// A guest's connection.
-pub(crate) struct Client {
-    pub(crate) socket: SocketHandle,
-    pub(crate) got: Bytes,
-    /// What it sends once it got everything.
-    back: Bytes,
-    to_send: u64,
-    resting: u32,
-    pub(crate) done: bool,
-}
-
 pub(crate) struct World {
     pub(crate) source: TcpSource,
     pub(crate) engine: Engine<MockMemory, MockIrq>,
@@ -72,9 +53,7 @@ pub(crate) struct World {
     pub(crate) trouble: Trouble,
     /// Nothing that the guest sends is heard.
     pub(crate) deaf: bool,
-    pub(crate) dropped: u64,
-    /// Frames so far.
-    seen: u64,
+    had: Had,
     stack: Interface,
     random: fastrand::Rng,
     taken: Taken,
@@ -116,8 +95,7 @@ impl World {
             clients: BTreeMap::new(),
             trouble,
             deaf: false,
-            dropped: 0,
-            seen: 0,
+            had: Had::default(),
             stack,
             random: fastrand::Rng::with_seed(7),
             taken: Taken::default(),
@@ -133,14 +111,7 @@ impl World {
         let mut socket = tcp::Socket::new(buffers(buffer), buffers(64 << 10));
         let remote = if v6 { IpAddress::v6(0xfd00, 0, 0, 0, 0, 0, 0, 1) } else { IpAddress::v4(10, 0, 0, 1) };
         socket.connect(self.stack.context(), (remote, 80), port).expect("it can connect");
-        let client = Client {
-            socket: self.sockets.add(socket),
-            got: Bytes::new(port.into()),
-            back: Bytes::new(!u64::from(port)),
-            to_send: back,
-            resting: 0,
-            done: false,
-        };
+        let client = Client::new(self.sockets.add(socket), port.into(), back);
         self.datapath.offer(port, stream);
         self.clients.insert(port, client);
     }
@@ -154,19 +125,16 @@ impl World {
     pub(crate) fn round(&mut self) {
         self.driver.post(usize::MAX);
         self.progress = self.engine.poll(&mut self.source, Instant::now()).expect("nothing is fatal");
-        let (card, random, seen, lost) =
-            (&mut self.card, &mut self.random, &mut self.seen, self.trouble.lost);
-        let mut dropped = 0;
+        let (card, random, had, lost) = (&mut self.card, &mut self.random, &mut self.had, self.trouble.lost);
         let take = |taken: &Taken| {
-            *seen += 1;
+            had.frames += 1;
             // One is lost in any case, however few there are.
-            match random.u32(0..10_000) < lost || (lost > 0 && *seen == SURELY_LOST) {
-                true => dropped += 1,
+            match random.u32(0..10_000) < lost || (lost > 0 && had.frames == SURELY_LOST) {
+                true => had.lost += 1,
                 false => card.take(taken),
             }
         };
         self.driver.drain(&mut self.taken, take).expect("the guest has no complaint");
-        self.dropped += dropped;
         self.guest();
         self.transmit();
     }
@@ -196,7 +164,10 @@ impl World {
         while let Some(packet) = self.card.tx.pop_front() {
             let overtaken = !self.card.tx.is_empty() && self.random.u32(0..10_000) < self.trouble.overtaken;
             if overtaken {
-                self.card.tx.insert(self.card.tx.len().min(5), packet);
+                let places = self.card.tx.len().min(5);
+                let same = |other: &Vec<u8>| port(other) == port(&packet);
+                self.had.overtaken += u64::from(self.card.tx.iter().take(places).any(same));
+                self.card.tx.insert(places, packet);
             } else if let Some(answer) = self.datapath.take(&packet) {
                 self.card.rx.push_back(answer);
             }
@@ -225,7 +196,12 @@ impl World {
         self.clients.values().map(|client| client.got.count()).sum()
     }
 
-    /// Runs until every client is done and every connection has ended; the ends, by port.
+    /// What there was of the disturbances.
+    pub(crate) fn had(&self) -> Had {
+        Had { shut: self.datapath.shut, ..self.had }
+    }
+
+    /// Runs until every client is done and every connection has ended, not without the disturbances; the ends.
     pub(crate) fn finish(&mut self) -> Vec<Ended> {
         let mut ended = Vec::new();
         let clients = self.clients.len();
@@ -234,6 +210,7 @@ impl World {
             ended.len() == clients && world.clients.values().all(|client| client.done)
         });
         self.check();
+        self.trouble.check(&self.had());
         ended
     }
 
@@ -243,40 +220,6 @@ impl World {
         let stats = self.engine.counters().snapshot();
         assert!(stats.is_balanced(), "{stats:?}");
         stats
-    }
-}
-
-impl Client {
-    /// Has its application do nothing for so many rounds.
-    pub(crate) fn rest(&mut self, rounds: u32) {
-        self.resting = rounds;
-    }
-
-    /// Takes what came and checks it; at the end sends what it has to, and ends.
-    fn turn(&mut self, socket: &mut tcp::Socket<'_>) {
-        while socket.can_recv() {
-            let got = &mut self.got;
-            let taken = socket.recv(|bytes| {
-                got.check(bytes);
-                (bytes.len(), bytes.len())
-            });
-            assert!(taken.is_ok());
-        }
-        if socket.state() == tcp::State::CloseWait {
-            let left = self.to_send - self.back.count();
-            if left == 0 {
-                return socket.close();
-            }
-            let mut back = self.back;
-            let sent = socket.send(|room| {
-                let len = room.len().min(left as usize);
-                back.make(&mut room[..len]);
-                (len, len)
-            });
-            assert!(sent.is_ok());
-            self.back = back;
-        }
-        self.done |= matches!(socket.state(), tcp::State::Closed) && self.got.count() > 0;
     }
 }
 

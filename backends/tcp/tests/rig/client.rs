@@ -1,0 +1,62 @@
+//! A guest's connection, and the application behind it.
+
+use smoltcp::iface::SocketHandle;
+use smoltcp::socket::tcp::{Socket, State};
+
+use super::traffic::Bytes;
+
+pub(crate) struct Client {
+    pub(crate) socket: SocketHandle,
+    pub(crate) got: Bytes,
+    /// What it sends once it got everything.
+    back: Bytes,
+    to_send: u64,
+    pub(super) resting: u32,
+    pub(crate) done: bool,
+}
+
+impl Client {
+    /// Gets bytes of seed `seed`, and sends `to_send`.
+    pub(super) fn new(socket: SocketHandle, seed: u64, to_send: u64) -> Self {
+        Self { socket, got: Bytes::new(seed), back: Bytes::new(!seed), to_send, resting: 0, done: false }
+    }
+
+    /// Has its application do nothing for so many rounds.
+    pub(crate) fn rest(&mut self, rounds: u32) {
+        self.resting = rounds;
+    }
+
+    /// Takes what came and checks it; at the end sends what it has to, and ends.
+    pub(super) fn turn(&mut self, socket: &mut Socket<'_>) {
+        self.read(socket);
+        if socket.state() == State::CloseWait {
+            self.write(socket);
+        }
+        self.done |= socket.state() == State::Closed && self.got.count() > 0;
+    }
+
+    fn read(&mut self, socket: &mut Socket<'_>) {
+        while socket.can_recv() {
+            let got = &mut self.got;
+            let taken = socket.recv(|bytes| {
+                got.check(bytes);
+                (bytes.len(), bytes.len())
+            });
+            assert!(taken.is_ok());
+        }
+    }
+
+    fn write(&mut self, socket: &mut Socket<'_>) {
+        let left = self.to_send - self.back.count();
+        if left == 0 {
+            return socket.close();
+        }
+        let back = &mut self.back;
+        let sent = socket.send(|room| {
+            let len = room.len().min(left as usize);
+            back.make(&mut room[..len]);
+            (len, len)
+        });
+        assert!(sent.is_ok());
+    }
+}
