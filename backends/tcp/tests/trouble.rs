@@ -17,7 +17,7 @@ use rustix::net::sockopt::set_socket_linger;
 use smoltcp::socket::tcp::State;
 
 use rig::disturbance::{CALM, Trouble};
-use rig::traffic::{Bytes, connected, host};
+use rig::traffic::{Bytes, connected, host, host_that_goes_last};
 use rig::{OFFLOADS, PLAIN, World, all_finished};
 
 fn world(features: Features, trouble: Trouble) -> World {
@@ -77,6 +77,41 @@ fn what_the_guest_sends_after_the_end_arrives() {
     for host in hosts {
         assert_eq!(host.join().expect("the host is well"), 1_000_000, "bytes of the guest's");
     }
+}
+
+/// Four guests that end their halves first, with half of the host's bytes still to come; every second over IPv6.
+fn guests_go_first(features: Features, trouble: Trouble) {
+    let (bytes, back) = (1_000_000, 20_000);
+    let mut world = world(features, trouble);
+    let mut hosts = Vec::new();
+    for port in 1..=4 {
+        let (near, far) = connected(port % 2 == 0);
+        hosts.push(host_that_goes_last(far, port.into(), bytes));
+        // What it sends fits into the sockets: the datapath waits for nobody.
+        world.connect(port, port % 2 == 0, near, 64 << 10, back);
+        world.clients.get_mut(&port).expect("it is there").goes_first = true;
+    }
+    all_finished(&world.finish());
+    for client in world.clients.values() {
+        assert_eq!(client.got.count(), bytes);
+        assert!(client.got_after_end >= bytes / 2, "its end came first");
+    }
+    for host in hosts {
+        assert_eq!(host.join().expect("the host is well"), back, "bytes of the guest's");
+    }
+}
+
+#[test]
+fn what_the_host_sends_after_the_guests_end_arrives() {
+    guests_go_first(OFFLOADS, CALM);
+    guests_go_first(PLAIN, CALM);
+}
+
+#[test]
+fn what_the_host_sends_after_the_guests_end_arrives_in_spite_of_losses() {
+    let trouble = Trouble { lost: 100, overtaken: 2000, rests: 0 };
+    guests_go_first(OFFLOADS, trouble);
+    guests_go_first(PLAIN, trouble);
 }
 
 #[test]

@@ -8,9 +8,13 @@ use super::traffic::Bytes;
 pub(crate) struct Client {
     pub(crate) socket: SocketHandle,
     pub(crate) got: Bytes,
-    /// What it sends once it got everything.
+    /// What came after its own end.
+    pub(crate) got_after_end: u64,
+    /// What it sends, once it got everything unless it goes first.
     back: Bytes,
     to_send: u64,
+    /// It sends and ends without waiting for the host's end.
+    pub(crate) goes_first: bool,
     pub(super) resting: u32,
     pub(crate) done: bool,
 }
@@ -18,7 +22,16 @@ pub(crate) struct Client {
 impl Client {
     /// Gets bytes of seed `seed`, and sends `to_send`.
     pub(super) fn new(socket: SocketHandle, seed: u64, to_send: u64) -> Self {
-        Self { socket, got: Bytes::new(seed), back: Bytes::new(!seed), to_send, resting: 0, done: false }
+        Self {
+            socket,
+            got: Bytes::new(seed),
+            got_after_end: 0,
+            back: Bytes::new(!seed),
+            to_send,
+            goes_first: false,
+            resting: 0,
+            done: false,
+        }
     }
 
     /// Has its application do nothing for so many rounds.
@@ -26,16 +39,18 @@ impl Client {
         self.resting = rounds;
     }
 
-    /// Takes what came and checks it; at the end sends what it has to, and ends.
+    /// Takes what came and checks it; in its time sends what it has to, and ends.
     pub(super) fn turn(&mut self, socket: &mut Socket<'_>) {
         self.read(socket);
-        if socket.state() == State::CloseWait {
+        if socket.state() == State::CloseWait || (self.goes_first && socket.state() == State::Established) {
             self.write(socket);
         }
-        self.done |= socket.state() == State::Closed && self.got.count() > 0;
+        let is_over = matches!(socket.state(), State::Closed | State::TimeWait);
+        self.done |= is_over && self.got.count() > 0;
     }
 
     fn read(&mut self, socket: &mut Socket<'_>) {
+        let (before, has_ended) = (self.got.count(), !socket.may_send());
         while socket.can_recv() {
             let got = &mut self.got;
             let taken = socket.recv(|bytes| {
@@ -43,6 +58,9 @@ impl Client {
                 (bytes.len(), bytes.len())
             });
             assert!(taken.is_ok());
+        }
+        if has_ended {
+            self.got_after_end += self.got.count() - before;
         }
     }
 

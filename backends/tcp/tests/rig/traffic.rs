@@ -63,19 +63,40 @@ pub(crate) fn connected(v6: bool) -> (TcpStream, TcpStream) {
 /// The host's end: sends `send` bytes, ends, then reads to the end; gives how many bytes came, all checked.
 pub(crate) fn host(mut far: TcpStream, seed: u64, send: u64) -> JoinHandle<u64> {
     thread::spawn(move || {
-        let (mut bytes, mut buffer) = (Bytes::new(seed), vec![0; 64 << 10]);
-        while bytes.count() < send {
-            let len = buffer.len().min((send - bytes.count()) as usize);
-            bytes.make(&mut buffer[..len]);
-            far.write_all(&buffer[..len]).expect("the near end reads");
-        }
+        send_until(&mut far, &mut Bytes::new(seed), send);
         far.shutdown(Shutdown::Write).expect("it is open");
-        let mut back = Bytes::new(!seed);
-        loop {
-            match far.read(&mut buffer).expect("it ends well") {
-                0 => return back.count(),
-                len => back.check(&buffer[..len]),
-            }
-        }
+        read_to_end(&mut far, seed)
     })
+}
+
+/// As [`host`], but of the bytes it sends one half after the guest's end only.
+pub(crate) fn host_that_goes_last(mut far: TcpStream, seed: u64, send: u64) -> JoinHandle<u64> {
+    thread::spawn(move || {
+        let mut bytes = Bytes::new(seed);
+        send_until(&mut far, &mut bytes, send / 2);
+        let back = read_to_end(&mut far, seed);
+        send_until(&mut far, &mut bytes, send);
+        back
+    })
+}
+
+/// Sends until there were `count` of the bytes.
+fn send_until(far: &mut TcpStream, bytes: &mut Bytes, count: u64) {
+    let mut buffer = vec![0; 64 << 10];
+    while bytes.count() < count {
+        let len = buffer.len().min((count - bytes.count()) as usize);
+        bytes.make(&mut buffer[..len]);
+        far.write_all(&buffer[..len]).expect("the near end reads");
+    }
+}
+
+/// How many bytes come from the guest of `seed` until its end, all checked.
+fn read_to_end(far: &mut TcpStream, seed: u64) -> u64 {
+    let (mut back, mut buffer) = (Bytes::new(!seed), vec![0; 64 << 10]);
+    loop {
+        match far.read(&mut buffer).expect("it ends well") {
+            0 => return back.count(),
+            len => back.check(&buffer[..len]),
+        }
+    }
 }
