@@ -33,13 +33,13 @@ fn transfer(
     }
     let ended = world.finish();
     all_finished(&ended);
-    assert!(ended.iter().all(|ended| ended.counts.acknowledged == bytes && ended.counts.sent == bytes));
+    assert!(ended.values().all(|ended| ended.counts.acknowledged == bytes && ended.counts.sent == bytes));
     assert!(world.clients.values().all(|client| client.got.count() == bytes));
     for host in hosts {
         assert_eq!(host.join().expect("the host is well"), 0);
     }
     let sum = |count: fn(&netrx_tcp::machine::Counts) -> u64| {
-        ended.iter().map(|ended| count(&ended.counts)).sum::<u64>()
+        ended.values().map(|ended| count(&ended.counts)).sum::<u64>()
     };
     let (again, losses, timeouts) = (sum(|c| c.sent_again), sum(|c| c.losses), sum(|c| c.timeouts));
     println!("{:?}: {again} bytes again, {losses} losses told, {timeouts} timeouts", world.had());

@@ -196,5 +196,5 @@ fn frames_that_are_dropped_by_policy_are_sent_again() {
     assert_eq!(world.clients[&1].got.count(), 4 << 20);
     assert_eq!(host.join().expect("the host is well"), 0);
     let dropped = world.check().dropped(DropReason::RingFull);
-    assert!(dropped > 0 && ended[0].counts.sent_again > 0, "{dropped} dropped, {ended:?}");
+    assert!(dropped > 0 && ended[&1].counts.sent_again > 0, "{dropped} dropped, {ended:?}");
 }

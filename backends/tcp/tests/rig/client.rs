@@ -15,6 +15,8 @@ pub(crate) struct Client {
     to_send: u64,
     /// It sends and ends without waiting for the host's end.
     pub(crate) goes_first: bool,
+    /// It resets the connection once it got so many bytes.
+    pub(crate) resets_at: Option<u64>,
     pub(super) resting: u32,
     pub(crate) done: bool,
 }
@@ -29,6 +31,7 @@ impl Client {
             back: Bytes::new(!seed),
             to_send,
             goes_first: false,
+            resets_at: None,
             resting: 0,
             done: false,
         }
@@ -44,6 +47,9 @@ impl Client {
         self.read(socket);
         if socket.state() == State::CloseWait || (self.goes_first && socket.state() == State::Established) {
             self.write(socket);
+        }
+        if self.resets_at.is_some_and(|at| self.got.count() >= at) {
+            socket.abort();
         }
         let is_over = matches!(socket.state(), State::Closed | State::TimeWait);
         self.done |= is_over && self.got.count() > 0;

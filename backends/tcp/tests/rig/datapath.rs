@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 
-use netrx_tcp::{Connection, Endpoint, Promoter, Promotion, Segment};
+use netrx_tcp::{Connection, ConnectionId, Endpoint, Promoter, Promotion, Segment};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     IpAddress, IpProtocol, IpRepr, Ipv4Packet, Ipv6Packet, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
@@ -38,7 +38,8 @@ struct Hello {
 
 pub(crate) struct Flow {
     pub(crate) connection: Connection,
-    upstream: TcpStream,
+    /// Until the connection ends.
+    upstream: Option<TcpStream>,
     expected: u32,
     is_shut: bool,
     /// Payload of the guest's that was passed on.
@@ -82,6 +83,14 @@ impl Datapath {
         None
     }
 
+    /// A connection has ended: drops the clone of its stream. What the guest still says of it is refused. Its port.
+    pub(crate) fn hang_up(&mut self, id: ConnectionId) -> u16 {
+        let (port, flow) =
+            self.flows.iter_mut().find(|(_, flow)| flow.connection.id() == id).expect("it is one of ours");
+        flow.upstream = None;
+        *port
+    }
+
     /// Takes note of the guest's first segment; the answer to it.
     fn accept(&mut self, from: IpAddress, to: IpAddress, syn: &TcpRepr<'_>) -> Vec<u8> {
         let hello = Hello { mss: syn.max_seg_size.expect("it says"), scale: syn.window_scale.unwrap_or(0) };
@@ -107,7 +116,7 @@ impl Datapath {
     fn promote(&mut self, from: IpAddress, to: IpAddress, tcp: &TcpRepr<'_>) {
         let Some(stream) = self.streams.remove(&tcp.src_port) else { return };
         let Hello { mss, scale } = self.hellos.remove(&tcp.src_port).expect("it said hello");
-        let upstream = stream.try_clone().expect("a clone");
+        let upstream = Some(stream.try_clone().expect("a clone"));
         let expected = tcp.seq_number.0.cast_unsigned();
         let promotion = Promotion {
             stream,
@@ -183,11 +192,11 @@ impl Flow {
         }
         if seq == self.expected {
             // It fails when the host is gone; then the source notices as well.
-            let _ = self.upstream.write_all(tcp.payload);
+            let _ = self.upstream.as_mut().map(|upstream| upstream.write_all(tcp.payload));
             self.passed_on += tcp.payload.len() as u64;
             self.expected = self.expected.wrapping_add(segment.payload + u32::from(fin));
             if fin {
-                let _ = self.upstream.shutdown(Shutdown::Write);
+                let _ = self.upstream.as_ref().map(|upstream| upstream.shutdown(Shutdown::Write));
             }
         }
         taken && self.connection.received(self.expected, RECEIVE_WINDOW).is_ok()

@@ -201,12 +201,14 @@ impl World {
         Had { shut: self.datapath.shut, ..self.had }
     }
 
-    /// Runs until every client is done and every connection has ended, not without the disturbances; the ends.
-    pub(crate) fn finish(&mut self) -> Vec<Ended> {
-        let mut ended = Vec::new();
+    /// Runs until every client is done and every connection has ended, not without the disturbances; the ends, by port.
+    pub(crate) fn finish(&mut self) -> BTreeMap<u16, Ended> {
+        let mut ended = BTreeMap::new();
         let clients = self.clients.len();
         self.run(|world| {
-            ended.extend(world.ends.try_iter());
+            while let Ok(end) = world.ends.try_recv() {
+                ended.insert(world.datapath.hang_up(end.id), end);
+            }
             ended.len() == clients && world.clients.values().all(|client| client.done)
         });
         self.check();
@@ -224,8 +226,8 @@ impl World {
 }
 
 /// All of them ended as they should.
-pub(crate) fn all_finished(ended: &[Ended]) {
-    for ended in ended {
+pub(crate) fn all_finished(ended: &BTreeMap<u16, Ended>) {
+    for ended in ended.values() {
         assert!(matches!(ended.end, End::Finished), "{ended:?}");
     }
 }

@@ -1,8 +1,13 @@
 //! Bytes that are each other's neighbours at one place only, and the host's ends that send and check them.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::net::sockopt::set_socket_linger;
 
 /// A stream of bytes that anybody who knows its seed can check.
 #[derive(Clone, Copy)]
@@ -77,6 +82,24 @@ pub(crate) fn host_that_goes_last(mut far: TcpStream, seed: u64, send: u64) -> J
         let back = read_to_end(&mut far, seed);
         send_until(&mut far, &mut bytes, send);
         back
+    })
+}
+
+/// The host's end of a connection that breaks: sends without end until it is `told` to reset it, or until that fails;
+/// whether it was told.
+pub(crate) fn host_that_breaks(mut far: TcpStream, seed: u64, told: Arc<AtomicBool>) -> JoinHandle<bool> {
+    thread::spawn(move || {
+        let (mut bytes, mut buffer) = (Bytes::new(seed), vec![0; 64 << 10]);
+        while !told.load(Ordering::Relaxed) {
+            bytes.make(&mut buffer);
+            if let Err(error) = far.write_all(&buffer) {
+                let is_gone = matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe);
+                assert!(is_gone, "the near end is closed: {error}");
+                return false;
+            }
+        }
+        set_socket_linger(&far, Some(Duration::ZERO)).expect("it can be told");
+        true
     })
 }
 
