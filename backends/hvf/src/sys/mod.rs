@@ -2,6 +2,7 @@
 
 mod calls;
 mod host;
+mod page;
 mod shown;
 
 pub(crate) use calls::{exit, set_spi, spi_range};

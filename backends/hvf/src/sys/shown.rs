@@ -4,9 +4,9 @@
 
 use applevisor_sys::{HV_MEMORY_EXEC, HV_MEMORY_READ, HV_MEMORY_WRITE, hv_vm_map, hv_vm_unmap};
 use netrx::Gpa;
-use rustix::param::page_size;
 
 use super::HostMapping;
+use super::page::page_size;
 use crate::{HvCode, HvfError};
 
 const ACCESS: u64 = HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC;

@@ -33,6 +33,7 @@ impl Framework {
     pub(crate) fn bare() -> Self {
         let alone = USED.lock().unwrap_or_else(PoisonError::into_inner);
         *lock() = state::State::default();
+        vm::set_page(0);
         Self(alone)
     }
 
@@ -43,6 +44,11 @@ impl Framework {
         (state.vm, state.gic) = (true, true);
         drop(state);
         framework
+    }
+
+    /// Lets the system's pages have that many bytes, whatever the host's have, as long as this lives.
+    pub(crate) fn set_page(&self, bytes: usize) {
+        vm::set_page(bytes);
     }
 
     /// Lets the next `times` calls of that name fail with that code.
@@ -101,6 +107,7 @@ impl Framework {
 impl Drop for Framework {
     fn drop(&mut self) {
         *lock() = state::State::default();
+        vm::set_page(0);
         changed();
     }
 }

@@ -21,21 +21,34 @@ type Slot = RxWorkerSlot<HvfMemory, Box<dyn IrqLine>>;
 
 #[test]
 fn by_flags() -> Result<()> {
-    arrive(Features::VERSION_1, Shape::single(2048), false)
+    arrive(&Framework::new(), Features::VERSION_1, Shape::single(2048), false)
 }
 
 #[test]
 fn by_event_idx_over_merged_buffers() -> Result<()> {
-    arrive(Features::VERSION_1 | Features::EVENT_IDX | Features::MRG_RXBUF, Shape::single(256), false)
+    arrive(
+        &Framework::new(),
+        Features::VERSION_1 | Features::EVENT_IDX | Features::MRG_RXBUF,
+        Shape::single(256),
+        false,
+    )
 }
 
 #[test]
 fn by_a_line_that_nudges() -> Result<()> {
-    arrive(Features::VERSION_1 | Features::EVENT_IDX, Shape::chained(&[64, 2048]), true)
+    arrive(&Framework::new(), Features::VERSION_1 | Features::EVENT_IDX, Shape::chained(&[64, 2048]), true)
 }
 
-fn arrive(features: Features, shape: Shape, nudging: bool) -> Result<()> {
-    let (framework, mock) = (Framework::new(), MockMemory::heap(&[1 << 20, 1 << 20]));
+/// On pages of 16 KiB, which are Apple silicon's.
+#[test]
+fn by_event_idx_on_larger_pages() -> Result<()> {
+    let framework = Framework::new();
+    framework.set_page(1 << 14);
+    arrive(&framework, Features::VERSION_1 | Features::EVENT_IDX, Shape::single(2048), false)
+}
+
+fn arrive(framework: &Framework, features: Features, shape: Shape, nudging: bool) -> Result<()> {
+    let mock = MockMemory::heap(&[1 << 20, 1 << 20]);
     let memory = rig::memory(&mock)?;
     let _shown = GuestMapping::map(&memory)?;
     let machine = HvfHypervisor::new(memory, Vcpus::new());
@@ -50,7 +63,7 @@ fn arrive(features: Features, shape: Shape, nudging: bool) -> Result<()> {
     slot.driver_ok(RxConfig { ring, features, engine: EngineConfig::default(), restored: false })?;
 
     let sender = std::thread::spawn(move || send(&frames));
-    let interrupts = receive(&framework, &slot, &mut driver)?;
+    let interrupts = receive(framework, &slot, &mut driver)?;
     sender.join().map_err(|_| anyhow!("the sender panicked"))??;
     let stats = slot.stop()?.context("a worker ran")?.report.stats;
     println!("{FRAMES} frames, {} interrupts, {interrupts} slept for", stats.irqs_raised);

@@ -60,7 +60,43 @@ fn regions_that_overlap_or_are_empty_are_no_table() {
 
 #[test]
 fn what_is_not_made_of_pages_is_refused_with_the_page_size() -> Result<()> {
-    let (framework, page) = (Framework::new(), page_size());
+    refuses_half_pages(&Framework::new(), page_size())
+}
+
+/// Whatever the host's own pages are: those of 16 KiB are Apple silicon's.
+#[test]
+fn the_page_size_is_the_systems() -> Result<()> {
+    let framework = Framework::new();
+    for page in [1 << 12, 1 << 14, 1 << 16] {
+        framework.set_page(page);
+        refuses_half_pages(&framework, page)?;
+        let whole = [(START.0, HOST, page), (START.0 + 3 * page as u64, HOST + page, 5 * page)];
+        let shown = GuestMapping::map(&made_up(&whole)?)?;
+        ensure!(framework.mapped() == whole.map(|(start, _, len)| (start, len)), "{page:#x}");
+        drop(shown);
+    }
+    Ok(())
+}
+
+/// The pages that a program was built for elsewhere are no whole ones here.
+#[test]
+fn pages_of_4_kib_are_refused_where_they_have_16() -> Result<()> {
+    let (framework, page) = (Framework::new(), 1 << 14);
+    framework.set_page(page);
+    for off in [1 << 12, 2 << 12, 3 << 12] {
+        for region in [(START.0 + off as u64, HOST, page), (START.0, HOST + off, page), (START.0, HOST, off)]
+        {
+            let refused = GuestMapping::map(&made_up(&[region])?);
+            ensure!(
+                matches!(refused, Err(HvfError::Misaligned { page: 0x4000, .. })),
+                "{region:?}: {refused:?}"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn refuses_half_pages(framework: &Framework, page: usize) -> Result<()> {
     let half = page / 2;
     let misaligned = [(half as u64, HOST, page), (0, HOST + half, page), (0, HOST, half), (1, HOST + 1, 1)];
     for region in misaligned {
