@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use netrx::mmio::{MmioIrq, Transmit};
 use netrx::ring::{TxReader, TxStats};
 use netrx::{IrqError, IrqLine};
-use netrx_mock::{MockLevel, MockMemory};
+use netrx_mock::MockMemory;
+
+use super::lossy::Lossy;
 
 /// Takes the guest's frames while it is started, on the vCPU that kicks. Clones are the same.
 #[derive(Clone, Default)]
@@ -25,7 +27,7 @@ struct Inner {
 
 struct Queue {
     reader: TxReader<MockMemory>,
-    irq: MmioIrq<MockLevel>,
+    irq: MmioIrq<Lossy>,
 }
 
 impl Forward {
@@ -82,8 +84,8 @@ impl Queue {
     }
 }
 
-impl Transmit<MockMemory, MockLevel> for Forward {
-    fn start(&self, reader: TxReader<MockMemory>, irq: MmioIrq<MockLevel>) {
+impl Transmit<MockMemory, Lossy> for Forward {
+    fn start(&self, reader: TxReader<MockMemory>, irq: MmioIrq<Lossy>) {
         self.inner.starts.fetch_add(1, Ordering::Relaxed);
         *lock(&self.inner.queue) = Some(Queue { reader, irq });
         self.serve();

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use netrx::Gpa;
@@ -63,6 +64,14 @@ impl Machine {
 /// The memory that driver and device share.
 pub(crate) fn memory() -> MockMemory {
     MACHINE.memory.clone()
+}
+
+/// A field of a ring, which driver and device change and read by atomic accesses.
+pub(crate) fn load(at: Gpa) -> u16 {
+    let field = MACHINE.host(at, size_of::<u16>()).cast::<u16>();
+    assert!(field.is_aligned(), "rings are");
+    // SAFETY: the field is in memory, which lives as long as the program, and is aligned.
+    u16::from_le(unsafe { AtomicU16::from_ptr(field.as_ptr()) }.load(Ordering::Acquire))
 }
 
 /// The machine, as the driver calls it.

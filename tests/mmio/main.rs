@@ -7,6 +7,8 @@ mod hal;
 mod interrupts;
 mod life;
 mod line;
+mod lossy;
+mod owed;
 mod rcore;
 mod rig;
 mod transmit;

@@ -1,8 +1,8 @@
 //! A driver that nobody here wrote: rcore-os' `virtio-drivers`, over the registers of the card.
 //!
-//! It stores its index and then looks for the device's wish without a barrier between the two, as it does with its own wish and
-//! the used index; a processor may swap them. So before it sleeps the test puts that barrier, and when it has slept for long
-//! it kicks, and counts that.
+//! It stores its wish and then looks at the used index without a barrier between the two, as it does with its own index and
+//! the device's wish; a processor may swap them. So before it sleeps the test puts that barrier, looks at both again, and
+//! makes up for a kick that was forgotten. There is no excuse left then: the next frame has to end the sleep.
 
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -10,24 +10,28 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
+use netrx::spec::mmio::Register;
 use netrx::{Features, NetConfig};
 use netrx_channel::ChannelSource;
 use netrx_mock::{LevelProbe, MockLevel, traffic};
 use virtio_drivers::device::net::{TxBuffer, VirtIONet};
 use virtio_drivers::transport::InterruptStatus;
 
-use super::Tested;
 use super::forward::Forward;
 use super::hal::{self, Bounce};
-use super::rig::{Device, MAC};
+use super::lossy::{Loss, Lossy};
+use super::owed::Watch;
+use super::rig::{Device, MAC, RECEIVE};
 use super::transport::Registers;
+use super::{STUCK, Tested, eventually};
 
 const QUEUE: usize = 64;
 const BUFFER: usize = 2048;
 /// One frame in so many is sent back.
 const ECHO: u64 = 16;
-/// Sleeps longer than this are ended by a kick.
-const LONG: Duration = Duration::from_secs(1);
+
+/// What a sleep ends with that an interrupt should have ended.
+const LOST: &str = "there are frames, and the sleeping driver is not told: an interrupt is lost";
 
 type Net = VirtIONet<Bounce, Registers, QUEUE>;
 
@@ -35,29 +39,35 @@ type Net = VirtIONet<Bounce, Registers, QUEUE>;
 struct Bench {
     device: Arc<Device>,
     probe: LevelProbe,
+    loss: Loss,
+    watch: Watch,
+    by_event_index: bool,
     forward: Forward,
     frames: Option<Sender<Vec<u8>>>,
     /// The number of the next frame.
     next: u64,
     sleeps: u64,
-    long_sleeps: u64,
+    /// Kicks that the driver forgot.
+    forgotten: u64,
 }
 
 impl Bench {
     fn new(features: Features) -> Result<Self, Box<dyn std::error::Error>> {
         let (line, probe) = MockLevel::new();
-        let forward = Forward::default();
+        let (loss, watch, forward) = (Loss::default(), Watch::default(), Forward::default());
+        let line = Lossy::new(line, &loss);
         let config = NetConfig { features, ..NetConfig::new(MAC) };
         let device = Device::new("mmio-rcore", &config, hal::memory(), line, forward.clone())?;
         let (frames, receiver) = bounded(256);
         device.slot().offer_source(0, ChannelSource::new(receiver));
         let device = Arc::new(device);
-        let frames = Some(frames);
-        Ok(Self { device, probe, forward, frames, next: 0, sleeps: 0, long_sleeps: 0 })
+        let (frames, by_event_index) = (Some(frames), features.has(Features::EVENT_IDX));
+        let (next, sleeps, forgotten) = (0, 0, 0);
+        Ok(Self { device, probe, loss, watch, by_event_index, forward, frames, next, sleeps, forgotten })
     }
 
     fn bring_up(&self) -> Result<Net, virtio_drivers::Error> {
-        let net = Net::new(Registers::probe(&self.device), BUFFER)?;
+        let net = Net::new(Registers::probe(&self.device, &self.watch), BUFFER)?;
         assert_eq!(net.mac_address(), MAC);
         Ok(net)
     }
@@ -66,7 +76,10 @@ impl Bench {
     fn receive(&mut self, net: &mut Net, until: u64) -> Tested {
         while self.next < until {
             if !net.can_recv() {
-                self.sleep(net);
+                if self.may_sleep(net) {
+                    self.sleeps += 1;
+                    self.sleep(net, STUCK)?;
+                }
                 continue;
             }
             let buffer = net.receive()?;
@@ -89,20 +102,26 @@ impl Bench {
         Ok(())
     }
 
-    /// Acknowledges what came, and sleeps until the line is high, unless there is a frame.
-    fn sleep(&mut self, net: &mut Net) {
+    /// Acknowledges what came, and looks again, behind the barrier, for a frame and for a kick that was forgotten; whether
+    /// the driver may sleep.
+    fn may_sleep(&mut self, net: &mut Net) -> bool {
         let why = net.ack_interrupt();
         assert!((why - InterruptStatus::QUEUE_INTERRUPT).is_empty(), "{:#x}", why.bits());
         fence(Ordering::SeqCst);
-        if net.can_recv() {
-            return;
-        }
-        self.sleeps += 1;
-        if !self.probe.wait_high(LONG) {
-            self.long_sleeps += 1;
-            assert!(self.long_sleeps < 10, "interrupts or kicks are lost again and again");
-            let kicked = self.device.write(0x50, &0_u32.to_le_bytes());
+        if self.watch.owes_a_kick(self.by_event_index) {
+            self.forgotten += 1;
+            let kicked = self.device.write(Register::QueueNotify as u64, &RECEIVE.to_le_bytes());
             assert!(kicked.is_ok(), "{kicked:?}");
+        }
+        !net.can_recv()
+    }
+
+    /// Sleeps until the line is high. If it is not, somebody's word was lost.
+    fn sleep(&self, net: &Net, at_most: Duration) -> Result<(), &'static str> {
+        match self.probe.wait_high(at_most) {
+            true => Ok(()),
+            false if net.can_recv() => Err(LOST),
+            false => Err("no frame comes, though every kick was made"),
         }
     }
 }
@@ -135,9 +154,9 @@ fn receives_and_sends(features: Features) -> Tested {
     let stats = bench.device.slot().reset()?.ok_or("the worker runs")?.stats;
     assert!(stats.is_balanced() && stats.frames_delivered == FRAMES && stats.chains_bad == 0, "{stats:?}");
     println!(
-        "{features:?}: {} sleeps, {} of them long; {} interrupts, {} suppressed; the line rose {} times",
+        "{features:?}: {} sleeps, {} kicks forgotten; {} interrupts, {} suppressed; the line rose {} times",
         bench.sleeps,
-        bench.long_sleeps,
+        bench.forgotten,
         stats.irqs_raised,
         stats.irqs_suppressed,
         bench.probe.rises()
@@ -156,6 +175,24 @@ fn it_receives_and_sends_by_event_index() -> Tested {
 #[test]
 fn it_receives_and_sends_by_flags() -> Tested {
     receives_and_sends(Features::NONE)
+}
+
+/// The test of the tests around it: they see an interrupt that is lost.
+#[test]
+fn a_lost_interrupt_is_noticed() -> Tested {
+    for features in [Features::NONE, Features::EVENT_IDX] {
+        let mut bench = Bench::new(features)?;
+        let frames = bench.frames.take().ok_or("they are there")?;
+        let mut net = bench.bring_up()?;
+        assert!(flood(&frames, 0, 100));
+        bench.receive(&mut net, 100)?;
+        bench.loss.begin();
+        eventually("it may sleep", || bench.may_sleep(&mut net) && !bench.probe.is_high());
+        assert!(flood(&frames, 100, 1));
+        eventually("the frame is there", || net.can_recv());
+        assert_eq!(bench.sleep(&net, Duration::from_millis(50)), Err(LOST), "{features:?}");
+    }
+    Ok(())
 }
 
 /// Brought up, used, dropped; 100 times over the same card. Frames that come while there is no driver wait for the next.

@@ -12,9 +12,10 @@ use netrx_mock::{
 };
 
 use super::forward::Forward;
+use super::lossy::{Loss, Lossy};
 use super::{Tested, eventually};
 
-pub(crate) type Device = MmioDevice<MockMemory, MockLevel>;
+pub(crate) type Device = MmioDevice<MockMemory, Lossy>;
 
 /// The receive queue's index; the transmit queue's is 1.
 pub(crate) const RECEIVE: u32 = 0;
@@ -36,6 +37,7 @@ impl Rig {
     pub(crate) fn new(features: Features) -> Result<Self, Box<dyn Error>> {
         let memory = MockMemory::heap(&[1 << 18]);
         let (line, probe) = MockLevel::new();
+        let line = Lossy::new(line, &Loss::default());
         let forward = Forward::default();
         let device = Device::new("mmio-test", &NetConfig::new(MAC), memory.clone(), line, forward.clone())?;
         let (source, script) = ScriptedSource::new();

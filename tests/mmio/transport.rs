@@ -7,17 +7,19 @@ use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Trans
 use virtio_drivers::{PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use super::owed::Watch;
 use super::rig::Device;
 
 /// The registers, as a driver's memory accesses. Dropped, it resets the device.
 pub(crate) struct Registers {
     device: Arc<Device>,
+    watch: Watch,
 }
 
 impl Registers {
     /// Looks whether there is a network card.
-    pub(crate) fn probe(device: &Arc<Device>) -> Self {
-        let registers = Self { device: Arc::clone(device) };
+    pub(crate) fn probe(device: &Arc<Device>, watch: &Watch) -> Self {
+        let registers = Self { device: Arc::clone(device), watch: watch.clone() };
         let found = [Register::MagicValue, Register::Version, Register::DeviceId].map(|r| registers.read(r));
         assert_eq!(found, [MAGIC, VERSION, DEVICE_NET]);
         registers
@@ -72,6 +74,7 @@ impl Transport for Registers {
     }
 
     fn notify(&mut self, queue: u16) {
+        self.watch.kicks(queue);
         self.write(Register::QueueNotify, queue.into());
     }
 
@@ -96,6 +99,7 @@ impl Transport for Registers {
         self.write_address([Register::QueueDescLow, Register::QueueDescHigh], desc);
         self.write_address([Register::QueueDriverLow, Register::QueueDriverHigh], driver);
         self.write_address([Register::QueueDeviceLow, Register::QueueDeviceHigh], device);
+        self.watch.set_up(queue, size, driver, device);
         self.write(Register::QueueReady, 1);
     }
 
