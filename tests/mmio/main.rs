@@ -13,6 +13,7 @@ mod rcore;
 mod rig;
 mod transmit;
 mod transport;
+mod unlocked;
 
 use std::error::Error;
 use std::time::{Duration, Instant};
