@@ -159,7 +159,7 @@ fn transfer(features: Features, trouble: Trouble, count: u16, way: fn(u16) -> Wa
     let again: u64 = ended.values().map(|ended| ended.counts.sent_again).sum();
     let resets = ended.values().filter(|ended| !matches!(ended.end, End::Finished)).count();
     println!("{count} flows of {} bytes in {took:.1} s, {resets} reset: ", flows.bytes);
-    println!("    {:?}, {again} bytes sent again", flows.world.had());
+    println!("    {:?}, {again} bytes sent again", flows.world.had);
     flows.check(&ended);
 }
 

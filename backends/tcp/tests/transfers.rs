@@ -42,7 +42,7 @@ fn transfer(
         ended.values().map(|ended| count(&ended.counts)).sum::<u64>()
     };
     let (again, losses, timeouts) = (sum(|c| c.sent_again), sum(|c| c.losses), sum(|c| c.timeouts));
-    println!("{:?}: {again} bytes again, {losses} losses told, {timeouts} timeouts", world.had());
+    println!("{:?}: {again} bytes again, {losses} losses told, {timeouts} timeouts", world.had);
     if trouble.lost == 0 {
         assert_eq!((again, losses), (0, 0), "nothing is sent twice for nothing");
     } else {

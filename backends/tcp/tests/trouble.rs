@@ -48,16 +48,16 @@ fn end(world: &mut World) -> Ended {
 #[test]
 fn windows_that_shut_and_acknowledgements_out_of_order_harm_nobody() {
     for features in [OFFLOADS, PLAIN] {
-        let mut world = world(features, Trouble { lost: 100, overtaken: 2000, rests: 100 });
+        let mut world = world(features, Trouble { lost: 100, overtaken: 2000, rests: 300 });
         let mut hosts = Vec::new();
         for port in 1..=8 {
             let (near, far) = connected(port % 2 == 0);
-            hosts.push(host(far, port.into(), 128 << 10));
+            hosts.push(host(far, port.into(), 256 << 10));
             // A small buffer, whose window is shut at every rest.
             world.connect(port, port % 2 == 0, near, 20 << 10, 0);
         }
         all_finished(&world.finish());
-        assert!(world.clients.values().all(|client| client.got.count() == 128 << 10));
+        assert!(world.clients.values().all(|client| client.got.count() == 256 << 10));
         for host in hosts {
             assert_eq!(host.join().expect("the host is well"), 0);
         }

@@ -22,7 +22,7 @@ pub(crate) struct Had {
     pub(crate) lost: u64,
     /// Segments of the guest's that were overtaken by one of the same connection.
     pub(crate) overtaken: u64,
-    /// Times that a window shut.
+    /// Times that a window shut while its application rested.
     pub(crate) shut: u64,
 }
 
@@ -31,7 +31,7 @@ impl Trouble {
     pub(crate) fn check(&self, had: &Had) {
         assert!(self.is_loss_of(had), "{self:?}, {had:?}");
         assert_eq!(had.overtaken > 0, self.overtaken > 0, "{self:?}, {had:?}");
-        assert!(had.shut > 0 || self.rests == 0, "{self:?}, {had:?}");
+        assert_eq!(had.shut > 0, self.rests > 0, "{self:?}, {had:?}");
     }
 
     /// As many frames were lost as were to be, give or take six standard deviations and the one that is lost in any

@@ -53,7 +53,8 @@ pub(crate) struct World {
     pub(crate) trouble: Trouble,
     /// Nothing that the guest sends is heard.
     pub(crate) deaf: bool,
-    had: Had,
+    /// What there was of the trouble.
+    pub(crate) had: Had,
     stack: Interface,
     random: fastrand::Rng,
     taken: Taken,
@@ -168,9 +169,18 @@ impl World {
                 let same = |other: &Vec<u8>| port(other) == port(&packet);
                 self.had.overtaken += u64::from(self.card.tx.iter().take(places).any(same));
                 self.card.tx.insert(places, packet);
-            } else if let Some(answer) = self.datapath.take(&packet) {
-                self.card.rx.push_back(answer);
+            } else {
+                self.hear(&packet);
             }
+        }
+    }
+
+    /// The datapath's turn with a packet of the guest's.
+    fn hear(&mut self, packet: &[u8]) {
+        let before = self.datapath.shut;
+        self.card.rx.extend(self.datapath.take(packet));
+        if self.clients.get(&port(packet)).is_some_and(|client| client.resting > 0) {
+            self.had.shut += self.datapath.shut - before;
         }
     }
 
@@ -196,11 +206,6 @@ impl World {
         self.clients.values().map(|client| client.got.count()).sum()
     }
 
-    /// What there was of the disturbances.
-    pub(crate) fn had(&self) -> Had {
-        Had { shut: self.datapath.shut, ..self.had }
-    }
-
     /// Runs until every client is done and every connection has ended, not without the disturbances; the ends, by port.
     pub(crate) fn finish(&mut self) -> BTreeMap<u16, Ended> {
         let mut ended = BTreeMap::new();
@@ -212,7 +217,7 @@ impl World {
             ended.len() == clients && world.clients.values().all(|client| client.done)
         });
         self.check();
-        self.trouble.check(&self.had());
+        self.trouble.check(&self.had);
         ended
     }
 
