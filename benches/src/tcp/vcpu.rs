@@ -17,12 +17,9 @@ pub(super) fn exits() -> u64 {
 }
 
 /// Counts. The guest here comes out by itself, and its next run is refused.
-///
-/// # Safety
-/// None: the numbers are not read.
 // SAFETY: the framework's symbol, with its signature; this crate is built where there is no framework.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn hv_vcpus_exit(_vcpus: *const u64, _count: u32) -> i32 {
+extern "C" fn hv_vcpus_exit(_vcpus: *const u64, _count: u32) -> i32 {
     EXITS.fetch_add(1, Ordering::Relaxed);
     0
 }
@@ -42,6 +39,31 @@ impl Vcpu {
         {
             self.0.sleep(None);
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_vcpu_in_the_guest_is_made_to_exit_and_once() -> Result<()> {
+        let vcpus = Vcpus::new();
+        let mut vcpu = Vcpu::join(&vcpus)?;
+        let before = exits();
+        vcpus.exit()?;
+        assert_eq!(exits() - before, 0, "it is in the VMM");
+        let mut runs = 0;
+        while runs < 1 {
+            vcpu.run(|| {
+                runs += 1;
+                vcpus.exit()?;
+                vcpus.exit()?;
+                Ok(false)
+            })?;
+        }
+        assert_eq!(exits() - before, 1);
         Ok(())
     }
 }
