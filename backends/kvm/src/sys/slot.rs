@@ -31,13 +31,10 @@ impl<B: Bitmap + 'static> Slot<B> {
     ) -> Result<Vec<Self>, KvmError> {
         let mut slots = Vec::new();
         for (index, region) in memory.iter().enumerate() {
+            // No KVM has so many that the last number there is would be one.
+            let slot = first.saturating_add(index as u32);
             let (start, len) = (Gpa(region.start_addr().0), region.len());
-            let refused = |slot, cause| KvmError::Slot { start, len, slot, cause };
-            let slot = number(first, index);
-            let slot = slot.ok_or_else(|| {
-                refused(u32::MAX, io::Error::other("the region before it has that number, which is the last"))
-            })?;
-            let refused = |cause| refused(slot, cause);
+            let refused = |cause| KvmError::Slot { start, len, slot, cause };
             let host = region.get_host_address(MemoryRegionAddress(0));
             let host = host.map_err(|error| refused(io::Error::other(error)))?;
             let region = kvm_userspace_memory_region {
@@ -53,11 +50,6 @@ impl<B: Bitmap + 'static> Slot<B> {
         }
         Ok(slots)
     }
-}
-
-/// The number of the slot for a region, if there are so many.
-fn number(first: u32, index: usize) -> Option<u32> {
-    first.checked_add(u32::try_from(index).ok()?)
 }
 
 impl<B: Bitmap + 'static> Drop for Slot<B> {
