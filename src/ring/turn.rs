@@ -160,6 +160,7 @@ impl Ring for SplitTurn<'_> {
     #[inline]
     fn close_lane(&mut self) -> usize {
         let placed = self.lane.shut();
+        // A cursor of which a walk has just written one half is slow to read whole: not for nothing.
         if placed == 0 {
             return 0;
         }

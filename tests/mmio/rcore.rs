@@ -132,7 +132,7 @@ fn len(number: u64) -> usize {
     LENS[number as usize % LENS.len()]
 }
 
-/// Sends frames 0 to `count`, as fast as the card takes them.
+/// Sends `count` frames, numbered from `from`, as fast as the card takes them.
 fn flood(frames: &Sender<Vec<u8>>, from: u64, count: u64) -> bool {
     let mut frame = Vec::new();
     (from..from + count).all(|number| {
