@@ -17,8 +17,6 @@
 //! guest is a closure with a driver in it (`guest.rs`).
 
 #[cfg(supported)]
-mod args;
-#[cfg(supported)]
 mod card;
 #[cfg(supported)]
 mod cpu;
@@ -32,32 +30,23 @@ mod vm;
 #[cfg(supported)]
 mod vmm;
 
+/// Makes a VM with the Hypervisor framework, or with a stand-in for it where there is none, and delivers three frames to its
+/// virtio-mmio network card. It ends when the guest turns the machine off.
 #[cfg(supported)]
-fn main() -> std::process::ExitCode {
-    use std::process::ExitCode;
+#[derive(clap::Parser)]
+struct Args {
+    /// The guest's program: a flat file for AArch64, entered at EL1 at its beginning
+    #[cfg(framework)]
+    program: std::path::PathBuf,
+}
 
-    let args = match args::parse(std::env::args_os().skip(1)) {
-        Ok(Some(args)) => args,
-        Ok(None) => {
-            println!("{}", args::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(wrong) => {
-            eprintln!("error: {wrong}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+#[cfg(supported)]
+fn main() -> anyhow::Result<()> {
+    run(clap::Parser::parse())
 }
 
 #[cfg(framework)]
-fn run([file]: [std::ffi::OsString; 1]) -> anyhow::Result<()> {
+fn run(Args { program: file }: Args) -> anyhow::Result<()> {
     use anyhow::Context;
     use netrx::mem::Translator;
 
@@ -68,7 +57,7 @@ fn run([file]: [std::ffi::OsString; 1]) -> anyhow::Result<()> {
 }
 
 #[cfg(stand_in)]
-fn run([]: [std::ffi::OsString; 0]) -> anyhow::Result<()> {
+fn run(Args {}: Args) -> anyhow::Result<()> {
     let framework = framework::Framework::bare();
     let taken = vmm::run(|memory| {
         framework.boot(guest::program(memory.clone()));
@@ -86,5 +75,5 @@ fn main() {
 #[cfg(stand_in)]
 #[test]
 fn the_guest_gets_its_frames() -> anyhow::Result<()> {
-    run([])
+    run(Args {})
 }

@@ -8,31 +8,19 @@
 //!
 //! `cargo run --release -p netrx-tcp --example promote -- 1024` sends 1024 MiB; without a number, 64.
 
+/// Hands a TCP connection over to a source, which reads the host's socket straight into the buffers of a guest (a thread).
 #[cfg(supported)]
-mod args;
+#[derive(clap::Parser)]
+struct Args {
+    /// How many MiB the host sends
+    #[arg(default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    mib: u64,
+}
 
 #[cfg(supported)]
-fn main() -> std::process::ExitCode {
-    use std::process::ExitCode;
-
-    let mib = match args::parse(std::env::args_os().skip(1)) {
-        Ok(Some(mib)) => mib,
-        Ok(None) => {
-            println!("{}", args::USAGE);
-            return ExitCode::SUCCESS;
-        }
-        Err(wrong) => {
-            eprintln!("error: {wrong}");
-            return ExitCode::from(2);
-        }
-    };
-    match vmm::run(mib << 20) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let Args { mib } = clap::Parser::parse();
+    vmm::run(mib << 20)
 }
 
 #[cfg(not(supported))]
