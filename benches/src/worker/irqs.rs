@@ -5,7 +5,8 @@
 //! The guest behaves as Linux's driver does (NAPI): an interrupt wakes it, it polls in rounds of 64 frames,
 //! posting the buffers again after each, and only when a round finds fewer does it ask for the next
 //! interrupt, look once more, and sleep. With a frame it does no more than that, and so is done with a ring before any worker
-//! has filled it again; or it is busy with each for a while, and then a worker that is quicker has no reason to interrupt it. Frames carry a number, so that lost ones are seen: a subject that loses frames is not faster for it.
+//! has filled it again; or it is busy with each for a while, and then a worker that is quicker has no reason to interrupt it.
+//! Frames carry a number, so that lost ones are seen: a subject that loses frames is not faster for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
