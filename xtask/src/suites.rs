@@ -105,7 +105,11 @@ pub(crate) const SUITES: &[Suite] = &[
         name: "loom",
         about: "the orderings that must not lose a wake-up, in every interleaving of a few preemptions",
         needs: &[],
-        steps: &[loom(&["test", "--release", "-p", "netrx-loom"]), loom(&["test", "--release", "-p", "netrx-tcp", "--lib", "models"])],
+        steps: &[
+            loom(&["test", "--release", "-p", "netrx-loom"]),
+            loom(&["test", "--release", "-p", "netrx-tcp", "--lib", "models"]),
+            loom(&["test", "--release", "-p", "netrx-kvm", "--lib", "models"]),
+        ],
     },
     Suite {
         name: "stress",

@@ -41,6 +41,8 @@ mod memory;
 #[cfg(supported)]
 mod routes;
 #[cfg(supported)]
+mod sync;
+#[cfg(supported)]
 mod sys;
 #[cfg(supported)]
 mod vcpus;

@@ -21,7 +21,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Calls `serve` whenever `what` is readable. A last time when it is stopped: nothing that happened before is missed.
+    /// Calls `serve` whenever `what` is readable, and a last time when it is stopped.
     pub(crate) fn start<W: AsFd + Send + 'static>(
         name: &str,
         what: W,
@@ -29,12 +29,7 @@ impl Watcher {
     ) -> Result<Self, KvmError> {
         let stop = Arc::new(Event::new()?);
         let stopped = Arc::clone(&stop);
-        let body = move || {
-            while !sleep(&what, &stopped).map_err(KvmError::io("wait for an eventfd"))? {
-                serve(&what)?;
-            }
-            serve(&what)
-        };
+        let body = move || run(|| sleep(&what, &stopped), || serve(&what));
         let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
         let thread = thread.map_err(KvmError::io("start a watcher's thread"))?;
         Ok(Self { stop, thread: Some(thread) })
@@ -67,12 +62,23 @@ impl Drop for Watcher {
     }
 }
 
+/// Serves whatever ends a sleep, until one ends with `true`: to stop. Then a last time: nothing that happened before is missed.
+pub(crate) fn run(
+    mut sleep: impl FnMut() -> Result<bool, KvmError>,
+    mut serve: impl FnMut() -> Result<(), KvmError>,
+) -> Result<(), KvmError> {
+    while !sleep()? {
+        serve()?;
+    }
+    serve()
+}
+
 /// Sleeps until there is something to serve, or `true`: to stop.
-fn sleep(what: &impl AsFd, stop: &Event) -> io::Result<bool> {
+fn sleep(what: &impl AsFd, stop: &Event) -> Result<bool, KvmError> {
     let mut asked = [PollFd::new(what, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
     match poll(&mut asked, None) {
         Ok(_) => Ok(asked[1].revents().contains(PollFlags::IN)),
         Err(rustix::io::Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(KvmError::io("wait for an eventfd")(error.into())),
     }
 }
