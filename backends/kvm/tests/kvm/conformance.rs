@@ -3,8 +3,10 @@
 #![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use netrx::spec::mmio::interrupt;
 use netrx::{Gpa, Hypervisor, IrqError, IrqId, IrqLine};
 use netrx_kvm::{LevelPin, Watcher};
 use netrx_mock::conformance;
@@ -15,6 +17,9 @@ use crate::rig::{self, Cpu, Machine, STUCK};
 
 const EDGE: Guest = Guest { level: false, event_idx: false };
 const LEVEL: Guest = Guest { level: true, event_idx: false };
+
+/// How long nothing must happen.
+const QUIET: Duration = Duration::from_millis(300);
 
 /// What the guest reads of its interrupt status.
 type Status = Box<dyn Fn() -> u32 + Send>;
@@ -46,6 +51,13 @@ impl Taking {
             Some(_) => usize::from(self.taken.recv_timeout(STUCK).is_ok()) + self.taken.try_iter().count(),
         };
         *self.seen.insert(self.seen.unwrap_or_default() + more as u64)
+    }
+
+    /// Whether it is interrupted again at each end of an interrupt, as it is while its line is high. One that was lowered
+    /// interrupts it a few times more at most.
+    fn is_kept_busy(&self, patience: Duration) -> bool {
+        self.taken.try_iter().for_each(drop);
+        (0..10).all(|_| self.taken.recv_timeout(patience).is_ok())
     }
 }
 
@@ -97,6 +109,30 @@ fn level_lines() -> Result<()> {
         let (status, resamples) = (line.clone(), line.watch()?);
         Ok((Watched { line, _resamples: resamples }, Box::new(move || status.take_status())))
     })
+}
+
+/// The line alone, whose register is kept by somebody else, and a guest that acknowledges nothing.
+#[test]
+fn level_pins() -> Result<()> {
+    if rig::vm().is_none() {
+        return Ok(());
+    }
+    let start = || -> Result<_> {
+        let machine = Machine::new(LEVEL)?.context("there was a KVM just now")?;
+        let pin = machine.hypervisor.level_pin(IRQ)?;
+        let resamples = pin.watch()?;
+        Ok((pin, resamples, Taking::start(machine, Box::new(|| interrupt::USED))?))
+    };
+    conformance::level(|| {
+        let (pin, resamples, guest) = start().expect("a guest that runs");
+        let wanted = pin.clone();
+        let is_high = move || {
+            let _served = &resamples;
+            guest.is_kept_busy(if wanted.status() == 0 { QUIET } else { STUCK })
+        };
+        (pin, is_high)
+    });
+    Ok(())
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use netrx::LevelLine;
 
 /// Runs the suite: `make` gives a line that was not set yet, and a closure that tells whether the guest's interrupt
-/// controller sees it high.
+/// controller sees it high; where the line falls only at the guest's end of interrupt, after those that the guest was in.
 pub fn level<L: LevelLine, F: FnMut() -> bool>(make: impl Fn() -> (L, F)) {
     follows(&make);
     from_another_thread(&make);
