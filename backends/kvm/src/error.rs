@@ -68,7 +68,7 @@ pub enum KvmError {
     /// Somebody else handles the signal.
     #[error("signal {0} has a handler of somebody else's: take another real-time signal")]
     SignalTaken(i32),
-    /// The vCPU is in the registry already.
+    /// The vCPU is in a registry already.
     #[error(
         "the vCPU has joined already, for thread {thread}: drop that guard first, each is run by one thread"
     )]

@@ -17,6 +17,9 @@ use kvm_ioctls::VcpuFd;
 use crate::KvmError;
 use crate::sys::{RunPage, Tid, install_handler, unblock};
 
+/// The vCPUs of all registries of the process. Locked before a registry is, which is locked before a vCPU is.
+static JOINED: Mutex<Vec<Arc<Running>>> = Mutex::new(Vec::new());
+
 /// The vCPUs of a VM that may be in the guest. Clones are the same registry.
 #[derive(Clone, Debug)]
 pub struct Vcpus(Arc<Registry>);
@@ -53,16 +56,18 @@ impl Vcpus {
     /// The vCPU is not borrowed, but it is kept from being closed by KVM until the guard is dropped.
     ///
     /// # Errors
-    /// When it has joined already, or the system refuses. The vCPU is not entered then.
+    /// When it has joined already, here or in another registry of the process, or the system refuses. The vCPU is not entered
+    /// then.
     pub fn join(&self, vcpu: &VcpuFd) -> Result<JoinedVcpu, KvmError> {
         unblock(self.0.signal).map_err(KvmError::io("unblock the signal"))?;
         let page = RunPage::map(vcpu).map_err(KvmError::io("map a vCPU's kvm_run"))?;
-        let mut joined = lock(&self.0.joined);
-        if let Some(other) = joined.iter().find(|other| other.is_of(&page)) {
+        let mut everywhere = lock(&JOINED);
+        if let Some(other) = find(&everywhere, &page) {
             return Err(KvmError::Joined { thread: other.thread.0 });
         }
         let running = Arc::new(Running { thread: Tid::current(), page, requested: Mutex::new(false) });
-        joined.push(Arc::clone(&running));
+        everywhere.push(Arc::clone(&running));
+        lock(&self.0.joined).push(Arc::clone(&running));
         Ok(JoinedVcpu { registry: Arc::clone(&self.0), running, own_thread: PhantomData })
     }
 
@@ -83,13 +88,14 @@ impl Vcpus {
     }
 }
 
-impl Running {
-    /// Whether the page is this vCPU's.
-    fn is_of(&self, page: &RunPage) -> bool {
-        let _unchanged = lock(&self.requested);
-        page.is_one_with(&self.page)
-    }
+/// The vCPU that the page is of, if it is one of them.
+fn find<'r>(joined: &'r [Arc<Running>], page: &RunPage) -> Option<&'r Arc<Running>> {
+    // While the page is marked, nobody asks any of them to exit, nor takes a request.
+    let _unchanged: Vec<_> = joined.iter().map(|running| lock(&running.requested)).collect();
+    page.marked(|| joined.iter().find(|running| running.page.is_marked()))
+}
 
+impl Running {
     fn request(&self, signal: c_int) -> Result<(), KvmError> {
         let mut requested = lock(&self.requested);
         if *requested {
@@ -123,8 +129,10 @@ impl JoinedVcpu {
 
 impl Drop for JoinedVcpu {
     fn drop(&mut self) {
-        let mut joined = lock(&self.registry.joined);
-        joined.retain(|other| !Arc::ptr_eq(other, &self.running));
+        let mut everywhere = lock(&JOINED);
+        for joined in [&mut *everywhere, &mut *lock(&self.registry.joined)] {
+            joined.retain(|other| !Arc::ptr_eq(other, &self.running));
+        }
         // Before the lock is let go of: a later guard of this vCPU may be asked to exit at once.
         self.running.page.set_immediate_exit(false);
     }

@@ -42,15 +42,19 @@ impl RunPage {
         self.immediate_exit().store(exit.into(), Ordering::SeqCst);
     }
 
-    /// Whether both are of one vCPU: then what is written through one is there in the other. A descriptor's number would not
-    /// tell, as it is used again once the vCPU's is closed.
+    /// Marks the vCPU for as long as `look` takes: then all pages of it are marked, and no other. A descriptor's number would
+    /// not tell them apart, as it is used again once the vCPU's is closed.
     ///
-    /// Nobody else may write to either meanwhile. The vCPU of `self` may find an exit that nobody asked for, and misses none.
-    pub(crate) fn is_one_with(&self, other: &Self) -> bool {
+    /// Nobody may write to a page of it meanwhile. It may find an exit that nobody asked for, and misses none.
+    pub(crate) fn marked<T>(&self, look: impl FnOnce() -> T) -> T {
         let before = self.immediate_exit().swap(MARK, Ordering::SeqCst);
-        let marked = other.immediate_exit().load(Ordering::SeqCst) == MARK;
+        let seen = look();
         self.immediate_exit().store(before, Ordering::SeqCst);
-        marked
+        seen
+    }
+
+    pub(crate) fn is_marked(&self) -> bool {
+        self.immediate_exit().load(Ordering::SeqCst) == MARK
     }
 
     fn immediate_exit(&self) -> &AtomicU8 {

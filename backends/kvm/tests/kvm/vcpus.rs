@@ -88,8 +88,10 @@ fn every_request_of_many_is_answered() -> Result<()> {
     let (answers, answered) = mpsc::channel();
     // It ends by itself when nobody wants answers any more.
     let thread = thread::spawn(move || -> Result<()> {
-        let joined = vcpus.join(&vcpu)?;
-        while !is_interrupted(&mut vcpu) || !joined.take_request() || answers.send(()).is_ok() {}
+        let (joined, other) = (vcpus.join(&vcpu)?, Vcpus::new(SIGRTMIN())?);
+        while !is_interrupted(&mut vcpu) || !joined.take_request() || answers.send(()).is_ok() {
+            ensure!(other.join(&vcpu).is_err(), "the next request may come while this is found out");
+        }
         Ok(())
     });
     while machine.vcpus.joined() == 0 {
@@ -146,6 +148,26 @@ fn a_vcpu_joins_once_and_again_when_it_has_left() -> Result<()> {
     let again = machine.vcpus.join(&vcpu)?;
     machine.vcpus.exit()?;
     ensure!(is_interrupted(&mut vcpu) && again.take_request());
+    Ok(())
+}
+
+#[test]
+fn a_vcpu_joins_one_registry() -> Result<()> {
+    let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
+    let (mut vcpu, other) = (vcpu(&machine, 0)?, Vcpus::new(SIGRTMIN())?);
+    let joined = machine.vcpus.join(&vcpu)?;
+    let second = || matches!(other.join(&vcpu), Err(KvmError::Joined { thread }) if thread > 0);
+    ensure!(second() && other.joined() == 0);
+    machine.vcpus.exit()?;
+    ensure!(second(), "nor while it is asked to exit");
+    ensure!(is_interrupted(&mut vcpu) && joined.take_request(), "which it still is");
+    ensure!(!joined.take_request() && is_ready(&mut vcpu)?, "and of which nothing is left");
+    drop(joined);
+    let moved = other.join(&vcpu)?;
+    machine.vcpus.exit()?;
+    ensure!(!moved.take_request(), "it is asked by its own registry only");
+    other.exit()?;
+    ensure!(is_interrupted(&mut vcpu) && moved.take_request());
     Ok(())
 }
 
