@@ -1,7 +1,7 @@
 //! `mockall` mocks of the boundary traits, for consumers' own tests.
 //!
-//! Each stands for one trait and is told what to expect; for a guest that really receives frames, take the
-//! `netrx-mock` crate.
+//! Each stands for one trait and is told what to expect; `FrameSource` has two, for those who care for all of its methods and
+//! for those who do not. For a guest that really receives frames, take the `netrx-mock` crate.
 //!
 //! ```
 //! use netrx::IrqLine;
@@ -23,7 +23,7 @@ use mockall::mock;
 use crate::hypervisor::{Hypervisor, HypervisorError, IrqId};
 use crate::irq::{IrqError, IrqLine, LevelLine};
 use crate::mem::{Gpa, GuestMemory, Region};
-use crate::source::{FrameSource, Received, SourceError};
+use crate::source::{FrameSource, Received, SourceError, Watch, Watched};
 use crate::space::RxSpace;
 
 mock! {
@@ -43,11 +43,51 @@ mock! {
 }
 
 mock! {
-    /// A mock of [`FrameSource`].
+    /// A mock of [`FrameSource`] that leaves `watch` and `starved` as the trait has them, and so needs no expectation for them.
+    ///
+    /// For one that has, take [`MockFullFrameSource`].
     pub FrameSource {}
     impl FrameSource for FrameSource {
         fn recv<'t>(&mut self, space: &mut RxSpace<'t>) -> Result<Received, SourceError>;
         fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError>;
+        fn waker(&self) -> Waker;
+    }
+}
+
+mock! {
+    /// A mock of all of [`FrameSource`]: where `watch` and `starved` are called, they need expectations, too.
+    ///
+    /// ```
+    /// use std::task::Waker;
+    /// use std::time::Instant;
+    ///
+    /// use netrx::mocks::{MockFrameSource, MockFullFrameSource};
+    /// use netrx::source::{FrameSource, Watch, Watched};
+    ///
+    /// let mut source = MockFullFrameSource::new();
+    /// let soon = Instant::now();
+    /// source.expect_watch().times(1).returning(move |watch| {
+    ///     watch.until(soon);
+    ///     Watched::Yes
+    /// });
+    /// source.expect_starved().times(1).return_const(());
+    ///
+    /// let mut watch = Watch::new(Waker::noop());
+    /// assert_eq!(source.watch(&mut watch), Watched::Yes);
+    /// assert_eq!(watch.deadline(), Some(soon));
+    /// source.starved(Waker::noop());
+    ///
+    /// // Without expectations, these are the trait's own.
+    /// let mut plain = MockFrameSource::new();
+    /// assert_eq!(plain.watch(&mut Watch::new(Waker::noop())), Watched::No);
+    /// plain.starved(Waker::noop());
+    /// ```
+    pub FullFrameSource {}
+    impl FrameSource for FullFrameSource {
+        fn recv<'t>(&mut self, space: &mut RxSpace<'t>) -> Result<Received, SourceError>;
+        fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError>;
+        fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched;
+        fn starved(&mut self, waker: &Waker);
         fn waker(&self) -> Waker;
     }
 }
