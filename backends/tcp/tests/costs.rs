@@ -12,7 +12,7 @@ use netrx::{Features, FrameSource, Progress};
 use netrx_mock::Shape;
 use netrx_tcp::Promotion;
 
-use bare::{Bare, FIRST, HEADERS, QUIET, ack, pair, promotion};
+use bare::{Bare, FIRST, HEADERS, QUIET, ack, pair, payload, promotion};
 
 /// Bytes of a turn, as the source documents it.
 const TURN: usize = 256 << 10;
@@ -66,9 +66,7 @@ fn a_stalled_connection_wakes_once_however_much_comes() {
         let far = writer.join().expect("the writer is well");
         // And it goes on where it stopped, once there is a window.
         connection.segment(&ack(FIRST + window, 20_000)).expect("it is alive");
-        let bytes =
-            |frames: &[Vec<u8>]| frames.iter().map(|frame| frame.len() - bare::HEADERS).sum::<usize>();
-        bare.frames(|frames| bytes(frames) == 11_000 - window as usize);
+        bare.frames(|frames| payload(frames) == 11_000 - window as usize);
         drop((connection, far));
     }
 }

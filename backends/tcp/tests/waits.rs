@@ -16,7 +16,7 @@ use netrx_mock::conformance;
 use netrx_tcp::TcpSource;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use bare::{ACK, Bare, FIRST, HEADERS, QUIET, STUCK, ack, number, pair, promotion};
+use bare::{ACK, Bare, FIRST, HEADERS, QUIET, STUCK, ack, number, pair, payload, promotion};
 
 /// Waits on a thread of its own; the source comes back when the wait is over.
 fn waiting(mut source: TcpSource) -> Receiver<TcpSource> {
@@ -76,6 +76,27 @@ fn a_wake_a_connection_bytes_and_word_each_end_a_wait() {
 }
 
 #[test]
+fn bytes_that_come_after_a_stall_end_a_wait() {
+    let mut bare = Bare::new(4);
+    let (connection, mut far) = bare.connect(0);
+    bare.pass();
+    for _ in 0..3 {
+        // These are not to be sent: the stream is left alone from here on.
+        far.write_all(b"before").expect("it is open");
+        bare.source.wait(Some(Instant::now() + STUCK)).expect("it waits");
+        bare.pass();
+        let window = |window| connection.segment(&ack(connection.next(), window)).expect("it is alive");
+        window(1000);
+        bare.acknowledged(&connection, 1000, |frames| payload(frames) == 6);
+        while bare.turn().0 != Progress::Idle {}
+        far.write_all(b"after").expect("it is open");
+        bare.acknowledged(&connection, 1000, |frames| payload(frames) == 5);
+        window(0);
+        while bare.turn().0 != Progress::Idle {}
+    }
+}
+
+#[test]
 fn a_full_guest_loses_nothing() {
     let mut bare = Bare::new(4);
     let (_connection, mut far) = bare.connect(60_000);
@@ -83,8 +104,7 @@ fn a_full_guest_loses_nothing() {
     for _ in 0..3 {
         assert!(matches!(bare.engine.poll(&mut bare.source, Instant::now()), Ok(Progress::Starved)));
     }
-    let bytes = |frames: &[Vec<u8>]| frames.iter().map(|frame| frame.len() - HEADERS).sum::<usize>();
-    bare.frames(|frames| bytes(frames) == 40_000);
+    bare.frames(|frames| payload(frames) == 40_000);
     assert!(bare.engine.counters().snapshot().is_balanced());
 }
 

@@ -70,7 +70,8 @@ impl Readiness {
 
     /// Takes interest in it again: news at once if it has bytes.
     pub(crate) fn listen(&self, stream: BorrowedFd<'_>, name: u32) -> io::Result<()> {
-        self.watch(stream, name)
+        // To add it once more would not do: of macOS, FreeBSD and OpenBSD none enables what is there by that.
+        self.change(stream, name, EventFlag::EV_ENABLE)
     }
 
     /// Forgets a stream.

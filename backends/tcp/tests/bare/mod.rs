@@ -74,6 +74,19 @@ impl Bare {
         all
     }
 
+    /// The same, of a connection whose guest acknowledges all that comes, and takes so much more.
+    pub(crate) fn acknowledged(
+        &mut self,
+        connection: &Connection,
+        window: u16,
+        enough: impl Fn(&[Vec<u8>]) -> bool,
+    ) -> Vec<Vec<u8>> {
+        self.frames(|frames| {
+            connection.segment(&ack(connection.next(), window)).expect("it is alive");
+            enough(frames)
+        })
+    }
+
     /// Turns until a connection has ended.
     pub(crate) fn end(&mut self) -> Ended {
         let begin = Instant::now();
@@ -113,6 +126,11 @@ pub(crate) fn promotion(stream: TcpStream, window: u32) -> Promotion {
         receive_window: 1000,
         receive_scale: 0,
     }
+}
+
+/// How many bytes are in the frames.
+pub(crate) fn payload(frames: &[Vec<u8>]) -> usize {
+    frames.iter().map(|frame| frame.len() - HEADERS).sum()
 }
 
 /// The guest's acknowledgement.
