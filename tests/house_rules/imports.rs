@@ -23,6 +23,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// The backends that others may test with: the mock, and a source for those that have none.
 const TESTED_WITH: [&str; 2] = ["netrx-mock", "netrx-channel"];
 
+/// What is below backends and shared by them, where it is, and who may depend on it. It knows nothing of netrx itself.
+const SHARED: &[(&str, &str, &[&str])] = &[(
+    "netrx-kqueue",
+    "backends/kqueue/Cargo.toml",
+    &["backends/socketpair/Cargo.toml", "backends/tcp/Cargo.toml"],
+)];
+
 /// Names of other modules in `src/` must be in the table.
 pub(crate) fn directions(file: &File) -> Vec<Finding> {
     let Some(module) = module(&file.path) else { return Vec::new() };
@@ -117,7 +124,10 @@ pub(crate) fn dependencies(file: &File) -> Vec<Finding> {
         if !may_depend(&file.path, kind, name) {
             found.push(file.finding(
                 at,
-                format!("no {kind} on `{name}` here: only core, and for tests {}", TESTED_WITH.join(", ")),
+                format!(
+                    "no {kind} on `{name}` here: only core, what SHARED says, and for tests {}",
+                    TESTED_WITH.join(", ")
+                ),
             ));
         }
     }
@@ -143,7 +153,11 @@ fn dependency<'a>(section: &'a str, line: &'a str) -> Option<(&'a str, &'a str)>
 
 fn may_depend(path: &str, kind: &str, name: &str) -> bool {
     let core = path == "Cargo.toml";
+    if let Some((.., users)) = SHARED.iter().find(|(shared, ..)| *shared == name) {
+        return kind == "dependencies" && users.contains(&path);
+    }
     match name {
+        name if name.starts_with("netrx") && SHARED.iter().any(|(_, at, _)| *at == path) => false,
         // Core's own tests, benches and examples use the backends.
         name if name.starts_with("netrx-") => {
             kind == "dev-dependencies" && (core || TESTED_WITH.contains(&name))
@@ -221,6 +235,19 @@ mod tests {
         }
         let core = "[dependencies]\nlibc = \"0.2\"\nnetrx-mock.workspace = true\n[dev-dependencies]\nnetrx-channel = \"1\"";
         assert_eq!(dependencies(&File::new("Cargo.toml", core)).len(), 2);
+    }
+
+    #[test]
+    fn what_is_shared_is_its_users_and_knows_nothing_of_netrx() {
+        let found = |path, text| dependencies(&File::new(path, text)).len();
+        let shared = "[dependencies]\nnetrx-kqueue.workspace = true";
+        assert_eq!(found("backends/tcp/Cargo.toml", shared), 0);
+        assert_eq!(found("backends/pcap/Cargo.toml", shared), 1);
+        assert_eq!(found("Cargo.toml", shared), 1);
+        assert_eq!(found("backends/tcp/Cargo.toml", "[dev-dependencies]\nnetrx-kqueue.workspace = true"), 1);
+        assert_eq!(found("backends/kqueue/Cargo.toml", "[dependencies]\nnetrx.workspace = true"), 1);
+        assert_eq!(found("backends/kqueue/Cargo.toml", "[dev-dependencies]\nnetrx-mock.workspace = true"), 1);
+        assert_eq!(found("backends/kqueue/Cargo.toml", "[dependencies]\nlibc.workspace = true"), 0);
     }
 
     #[test]

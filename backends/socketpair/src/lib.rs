@@ -32,7 +32,7 @@
 //!
 //! # Platforms
 //! Linux waits with epoll and an eventfd, macOS and the BSDs with kqueue. With the feature `libkqueue`, Linux runs the
-//! kqueue code too, against the library of that name. On other systems this crate is empty.
+//! code for kqueue instead, against the library of that name, to test it. On other systems this crate is empty.
 
 #[cfg(supported)]
 mod buffers;

@@ -4,19 +4,21 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libc::c_int;
 
-use super::{Ready, interrupted_is_zero, owned, time_left};
+use super::Ready;
 
 /// How events are told from each other.
 const SOCKET: u64 = 0;
 const BELL: u64 = 1;
+/// The longest that one sleep lasts: longer ones are refused by some systems, and waking once a day is no polling.
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Waits for a socket or a waker. Both are level-triggered.
 #[derive(Debug)]
@@ -117,4 +119,28 @@ impl Readiness {
         let count = unsafe { libc::ppoll(&raw mut asked, 1, &raw const left, ptr::null()) };
         interrupted_is_zero(count).map(drop)
     }
+}
+
+/// The time from now to `until`, as the system wants it.
+fn time_left(until: Instant) -> libc::timespec {
+    let left = until.saturating_duration_since(Instant::now()).min(LONGEST_SLEEP);
+    // Neither is cut: a day has few seconds, and a second less than 2^30 nanoseconds.
+    libc::timespec { tv_sec: left.as_secs() as _, tv_nsec: (left.subsec_nanos() as i32).into() }
+}
+
+/// A count of events; a signal is a reason to return like the others.
+fn interrupted_is_zero(count: c_int) -> io::Result<usize> {
+    usize::try_from(count).or_else(|_| match io::Error::last_os_error() {
+        error if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+        error => Err(error),
+    })
+}
+
+/// Takes charge of a descriptor that a call has just returned.
+fn owned(fd: c_int) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the system has just made it, for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

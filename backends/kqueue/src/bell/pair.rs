@@ -6,12 +6,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use super::{Queue, kevent};
+use crate::sys::{self, EventFlag, Kqueue, kevent};
 
 /// A queue that watches one end of a pair, which remembers being rung until it is read.
 #[derive(Debug)]
-pub(super) struct Bell {
-    queue: Queue,
+pub(crate) struct Bell {
+    queue: Kqueue,
     near: UnixStream,
     rope: Arc<Rope>,
 }
@@ -32,27 +32,27 @@ impl Wake for Rope {
 }
 
 impl Bell {
-    pub(super) fn new(queue: Queue) -> io::Result<Self> {
+    pub(crate) fn new(queue: Kqueue) -> io::Result<Self> {
         let (near, far) = UnixStream::pair()?;
         near.set_nonblocking(true)?;
         far.set_nonblocking(true)?;
-        queue.watch(near.as_raw_fd())?;
+        queue.change(&sys::readable(near.as_raw_fd(), 0, EventFlag::EV_ADD))?;
         Ok(Self { queue, near, rope: Arc::new(Rope(far)) })
     }
 
-    pub(super) fn queue(&self) -> &Queue {
+    pub(crate) fn queue(&self) -> &Kqueue {
         &self.queue
     }
 
-    pub(super) fn waker(&self) -> Waker {
+    pub(crate) fn waker(&self) -> Waker {
         Waker::from(Arc::clone(&self.rope))
     }
 
-    pub(super) fn is_rung_by(&self, event: &kevent) -> bool {
+    pub(crate) fn is_rung_by(&self, event: &kevent) -> bool {
         event.ident == self.near.as_raw_fd() as usize
     }
 
-    pub(super) fn silence(&self) {
+    pub(crate) fn silence(&self) {
         let mut rung = [0; 64];
         // A short read means that it is silent; so does an error, as there is nothing to be read.
         while matches!((&self.near).read(&mut rung), Ok(read) if read == rung.len()) {}

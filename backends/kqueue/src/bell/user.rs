@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use super::{EventFilter, EventFlag, FilterFlag, Queue, kevent};
+use crate::sys::{EventFilter, EventFlag, FilterFlag, Kqueue, kevent};
 
 /// Rings the event. The same number everywhere; not every version of `kqueue-sys` names it.
 const NOTE_TRIGGER: u32 = 0x0100_0000;
@@ -13,11 +13,11 @@ const BELL: usize = 0;
 
 /// A queue with an event that remembers being rung until it is collected.
 #[derive(Debug)]
-pub(super) struct Bell(Arc<Rope>);
+pub(crate) struct Bell(Arc<Rope>);
 
 /// What wakers pull.
 #[derive(Debug)]
-struct Rope(Queue);
+struct Rope(Kqueue);
 
 impl Wake for Rope {
     fn wake(self: Arc<Self>) {
@@ -26,30 +26,30 @@ impl Wake for Rope {
 
     fn wake_by_ref(self: &Arc<Self>) {
         // The queue lives as long as its wakers, and the event as long as the queue: this does not fail.
-        let _ = self.0.change(event(EventFlag::empty(), NOTE_TRIGGER));
+        let _ = self.0.change(&event(EventFlag::empty(), NOTE_TRIGGER));
     }
 }
 
 impl Bell {
-    pub(super) fn new(queue: Queue) -> io::Result<Self> {
-        queue.change(event(EventFlag::EV_ADD | EventFlag::EV_CLEAR, 0))?;
+    pub(crate) fn new(queue: Kqueue) -> io::Result<Self> {
+        queue.change(&event(EventFlag::EV_ADD | EventFlag::EV_CLEAR, 0))?;
         Ok(Self(Arc::new(Rope(queue))))
     }
 
-    pub(super) fn queue(&self) -> &Queue {
+    pub(crate) fn queue(&self) -> &Kqueue {
         &self.0.0
     }
 
-    pub(super) fn waker(&self) -> Waker {
+    pub(crate) fn waker(&self) -> Waker {
         Waker::from(Arc::clone(&self.0))
     }
 
-    pub(super) fn is_rung_by(&self, event: &kevent) -> bool {
+    pub(crate) fn is_rung_by(&self, event: &kevent) -> bool {
         event.filter == EventFilter::EVFILT_USER
     }
 
     /// Nothing is left to do: collecting the event cleared it.
-    pub(super) fn silence(&self) {}
+    pub(crate) fn silence(&self) {}
 }
 
 fn event(flags: EventFlag, note: u32) -> kevent {

@@ -5,12 +5,12 @@
 use std::thread;
 use std::time::Duration;
 
-use super::*;
+use crate::sys::{self, EventFlag, Kqueue, kevent};
 
 /// How many events are collected within `at_most`, and of those, how many `is_bell` says are the bell's.
-fn collected(queue: &Queue, at_most: Duration, is_bell: impl Fn(&kevent) -> bool) -> (usize, usize) {
-    let mut events = [kevent::new(0, EventFilter::EVFILT_READ, EventFlag::empty(), FilterFlag::empty()); 2];
-    let count = queue.collect(&mut events, Some(Instant::now() + at_most)).expect("it collects");
+fn collected(queue: &Kqueue, at_most: Duration, is_bell: impl Fn(&kevent) -> bool) -> (usize, usize) {
+    let mut events = [sys::readable(0, 0, EventFlag::empty()); 2];
+    let count = queue.collect(&mut events, Some(at_most)).expect("it collects");
     (count, events.iter().take(count).filter(|event| is_bell(event)).count())
 }
 
@@ -18,7 +18,7 @@ macro_rules! rings {
     ($name:ident, $bell:ty) => {
         #[test]
         fn $name() {
-            let bell = <$bell>::new(Queue::new().expect("a queue")).expect("a bell");
+            let bell = <$bell>::new(Kqueue::new().expect("a queue")).expect("a bell");
             let collect = |at_most| collected(bell.queue(), at_most, |event| bell.is_rung_by(event));
             assert_eq!(collect(Duration::from_millis(20)), (0, 0), "it is silent");
             for _ in 0..100 {
@@ -39,12 +39,12 @@ macro_rules! rings {
 }
 
 #[cfg(user_events)]
-rings!(user_bell_rings, super::user_bell::Bell);
-rings!(pair_bell_rings, super::pair_bell::Bell);
+rings!(user_bell_rings, super::user::Bell);
+rings!(pair_bell_rings, super::pair::Bell);
 
 #[test]
 fn a_full_pair_bell_does_not_block_its_waker() {
-    let bell = super::pair_bell::Bell::new(Queue::new().expect("a queue")).expect("a bell");
+    let bell = super::pair::Bell::new(Kqueue::new().expect("a queue")).expect("a bell");
     let waker = bell.waker();
     for _ in 0..100_000 {
         waker.wake_by_ref();

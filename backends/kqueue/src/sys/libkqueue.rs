@@ -1,5 +1,5 @@
 //! kqueue on Linux, by the library libkqueue. Names and shapes are those of the crate `kqueue-sys`, so that the code
-//! beside this is the same for both.
+//! above this is the same for both.
 
 #![allow(unsafe_code, reason = "declarations of a C library")]
 #![allow(non_camel_case_types, non_snake_case, reason = "the names of the C library")]
@@ -10,22 +10,22 @@ use std::sync::{Mutex, PoisonError};
 use libc::{c_int, c_short, c_uint, c_ushort, c_void, intptr_t, timespec, uintptr_t};
 
 /// The type of an event list's length.
-pub(super) type EventListSize = c_int;
+pub(crate) type EventListSize = c_int;
 
 /// An event, or what is to be changed about one.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub(super) struct kevent {
-    pub(super) ident: uintptr_t,
-    pub(super) filter: EventFilter,
-    pub(super) flags: EventFlag,
-    pub(super) fflags: FilterFlag,
-    pub(super) data: intptr_t,
-    pub(super) udata: *mut c_void,
+pub(crate) struct kevent {
+    pub(crate) ident: uintptr_t,
+    pub(crate) filter: EventFilter,
+    pub(crate) flags: EventFlag,
+    pub(crate) fflags: FilterFlag,
+    pub(crate) data: intptr_t,
+    pub(crate) udata: *mut c_void,
 }
 
 impl kevent {
-    pub(super) fn new(ident: uintptr_t, filter: EventFilter, flags: EventFlag, fflags: FilterFlag) -> Self {
+    pub(crate) fn new(ident: uintptr_t, filter: EventFilter, flags: EventFlag, fflags: FilterFlag) -> Self {
         Self { ident, filter, flags, fflags, data: 0, udata: std::ptr::null_mut() }
     }
 }
@@ -33,29 +33,31 @@ impl kevent {
 /// What kind of event it is.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct EventFilter(c_short);
+pub(crate) struct EventFilter(c_short);
 
 impl EventFilter {
-    pub(super) const EVFILT_READ: Self = Self(-1);
-    pub(super) const EVFILT_USER: Self = Self(-11);
+    pub(crate) const EVFILT_READ: Self = Self(-1);
+    pub(crate) const EVFILT_USER: Self = Self(-11);
 }
 
 /// What is to be done with an event, and what became of it.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct EventFlag(c_ushort);
+pub(crate) struct EventFlag(c_ushort);
 
 impl EventFlag {
-    pub(super) const EV_ADD: Self = Self(0x0001);
-    pub(super) const EV_DELETE: Self = Self(0x0002);
-    pub(super) const EV_CLEAR: Self = Self(0x0020);
-    pub(super) const EV_EOF: Self = Self(0x8000);
+    pub(crate) const EV_ADD: Self = Self(0x0001);
+    pub(crate) const EV_DELETE: Self = Self(0x0002);
+    pub(crate) const EV_ENABLE: Self = Self(0x0004);
+    pub(crate) const EV_DISABLE: Self = Self(0x0008);
+    pub(crate) const EV_CLEAR: Self = Self(0x0020);
+    pub(crate) const EV_EOF: Self = Self(0x8000);
 
-    pub(super) const fn empty() -> Self {
+    pub(crate) const fn empty() -> Self {
         Self(0)
     }
 
-    pub(super) const fn contains(self, other: Self) -> bool {
+    pub(crate) const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 }
@@ -71,14 +73,14 @@ impl BitOr for EventFlag {
 /// What is particular to the kind of event.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FilterFlag(c_uint);
+pub(crate) struct FilterFlag(c_uint);
 
 impl FilterFlag {
-    pub(super) const fn empty() -> Self {
+    pub(crate) const fn empty() -> Self {
         Self(0)
     }
 
-    pub(super) const fn from_bits_retain(bits: c_uint) -> Self {
+    pub(crate) const fn from_bits_retain(bits: c_uint) -> Self {
         Self(bits)
     }
 }
@@ -89,7 +91,7 @@ unsafe extern "C" {
     #[link_name = "kqueue"]
     fn make_kqueue() -> c_int;
 
-    pub(super) fn kevent(
+    pub(crate) fn kevent(
         kq: c_int,
         changelist: *const kevent,
         nchanges: EventListSize,
@@ -106,7 +108,7 @@ unsafe extern "C" {
 ///
 /// # Safety
 /// None is needed. It is `unsafe` as it is elsewhere.
-pub(super) unsafe fn kqueue() -> c_int {
+pub(crate) unsafe fn kqueue() -> c_int {
     static FIRST: Mutex<()> = Mutex::new(());
     let _one_at_a_time = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: takes no pointer.

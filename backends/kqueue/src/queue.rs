@@ -1,0 +1,136 @@
+//! A kernel queue and its bell, as sources use them.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use crate::bell::Bell;
+use crate::sys::{self, EventFlag, Kqueue};
+
+/// Events collected by one call, at most.
+const EVENTS: usize = 64;
+/// The longest that one sleep lasts: longer ones are refused by some systems, and waking once a day is no polling.
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// When a descriptor is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// As long as it is readable.
+    Level,
+    /// Each time that more has come, which includes its end (`EV_CLEAR`).
+    Edge,
+}
+
+/// A descriptor that is readable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The name it is watched under.
+    pub name: u32,
+    /// Nothing will come any more, beside what is queued (`EV_EOF`). libkqueue says so of streams that are empty, too.
+    pub ended: bool,
+}
+
+/// Waits for descriptors or a waker.
+///
+/// It borrows no descriptor: as long as it is waited by, one is to be [forgotten](Self::forget) before it is closed.
+#[derive(Debug)]
+pub struct Queue(Bell);
+
+impl Queue {
+    /// A queue that watches nothing but its bell.
+    ///
+    /// # Errors
+    /// When the system has no descriptors to spare: it takes one, or three where kqueue has no events of the user's own.
+    pub fn new() -> io::Result<Self> {
+        Bell::new(Kqueue::new()?).map(Self)
+    }
+
+    /// Ends a wait, or the next one. It may outlive the queue.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.0.waker()
+    }
+
+    /// Has a descriptor told of under `name`, the first time at once if it is readable.
+    ///
+    /// # Errors
+    /// When the system has no memory to spare, or does not watch such a descriptor.
+    pub fn watch(&self, fd: BorrowedFd<'_>, name: u32, trigger: Trigger) -> io::Result<()> {
+        let when = match trigger {
+            Trigger::Level => EventFlag::EV_ADD,
+            Trigger::Edge => EventFlag::EV_ADD | EventFlag::EV_CLEAR,
+        };
+        self.change(fd.as_raw_fd(), name, when)
+    }
+
+    /// Leaves a watched descriptor alone.
+    ///
+    /// # Errors
+    /// When it is not watched.
+    pub fn hush(&self, fd: BorrowedFd<'_>, name: u32) -> io::Result<()> {
+        self.change(fd.as_raw_fd(), name, EventFlag::EV_DISABLE)
+    }
+
+    /// Takes interest in it again: it is told of at once if it is readable.
+    ///
+    /// # Errors
+    /// When it is not watched.
+    pub fn listen(&self, fd: BorrowedFd<'_>, name: u32) -> io::Result<()> {
+        // To add it once more would not do: of macOS, FreeBSD and OpenBSD none enables what is there by that.
+        self.change(fd.as_raw_fd(), name, EventFlag::EV_ENABLE)
+    }
+
+    /// Forgets a descriptor, which others may hold for longer than we do.
+    ///
+    /// # Errors
+    /// When it is not watched, as after it was closed.
+    pub fn forget(&self, fd: RawFd) -> io::Result<()> {
+        self.change(fd, 0, EventFlag::EV_DELETE)
+    }
+
+    fn change(&self, fd: RawFd, name: u32, what: EventFlag) -> io::Result<()> {
+        self.0.queue().change(&sys::readable(fd, name, what))
+    }
+
+    /// Hands over what there is to tell of, up to 64 events; does not sleep.
+    ///
+    /// # Errors
+    /// When the system has no memory to spare.
+    pub fn collect(&self, each: impl FnMut(Event)) -> io::Result<()> {
+        self.take(Some(Duration::ZERO), each)
+    }
+
+    /// Sleeps until there is something to tell of, the waker was woken, a signal came, or `until`; hands over what there
+    /// is, up to 64 events.
+    ///
+    /// # Errors
+    /// When the system has no memory to spare.
+    pub fn wait(&self, until: Option<Instant>, each: impl FnMut(Event)) -> io::Result<()> {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()).min(LONGEST_SLEEP));
+        self.take(left, each)
+    }
+
+    fn take(&self, at_most: Option<Duration>, mut each: impl FnMut(Event)) -> io::Result<()> {
+        let mut events = [sys::readable(0, 0, EventFlag::empty()); EVENTS];
+        let count = self.0.queue().collect(&mut events, at_most)?;
+        for event in events.iter().take(count) {
+            if self.0.is_rung_by(event) {
+                self.0.silence();
+            } else {
+                each(Event { name: sys::name(event), ended: event.flags.contains(EventFlag::EV_EOF) });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The descriptor is readable while a wait would end at once; libkqueue's never is.
+impl AsFd for Queue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.queue().as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests;
