@@ -63,8 +63,8 @@ pub(crate) const SUITES: &[Suite] = &[
         needs: &[],
         steps: &[
             step(&["clippy", "--workspace", "--exclude", "netrx-kqueue", "--exclude", "netrx-socketpair",
-                   "--all-targets", "--all-features", "--", "-D", "warnings"]),
-            step(&["clippy", "-p", "netrx-kqueue", "-p", "netrx-socketpair", "--all-targets",
+                   "--exclude", "netrx-tcp", "--all-targets", "--all-features", "--", "-D", "warnings"]),
+            step(&["clippy", "-p", "netrx-kqueue", "-p", "netrx-socketpair", "-p", "netrx-tcp", "--all-targets",
                    "--", "-D", "warnings"]),
         ],
     },
@@ -120,12 +120,13 @@ pub(crate) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "kqueue",
-        about: "the kqueue code path, run on Linux against libkqueue",
+        about: "the code paths for kqueue, run on Linux against libkqueue",
         needs: &[Component::Libkqueue],
         steps: &[
-            step(&["clippy", "-p", "netrx-kqueue", "-p", "netrx-socketpair", "--all-targets",
+            step(&["clippy", "-p", "netrx-kqueue", "-p", "netrx-socketpair", "-p", "netrx-tcp", "--all-targets",
                    "--features", "libkqueue", "--", "-D", "warnings"]),
-            step(&["test", "-p", "netrx-kqueue", "-p", "netrx-socketpair", "--features", "libkqueue"]),
+            step(&["test", "-p", "netrx-kqueue", "-p", "netrx-socketpair", "-p", "netrx-tcp",
+                   "--features", "libkqueue"]),
         ],
     },
     Suite {

@@ -56,8 +56,9 @@
 //! unanswered: a guest that posts nothing for long finds its connections again.
 //!
 //! # Platforms
-//! Linux waits with epoll and an eventfd, macOS and the BSDs with kqueue. On other systems only the [`machine`] is
-//! there.
+//! Linux waits with epoll and an eventfd, macOS and the BSDs with kqueue. With the feature `libkqueue`, Linux does as those
+//! do, to test it: it waits by the library of that name, and sends a flight at a time. On other systems only the [`machine`]
+//! is there.
 
 #[cfg(supported)]
 mod flow;

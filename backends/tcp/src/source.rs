@@ -78,8 +78,8 @@ impl TcpSource {
     /// A connection keeps its place until its [`Ended`] was taken and dropped, or the receiver was.
     ///
     /// # Errors
-    /// When the system has no descriptors to spare: it takes two on Linux, three elsewhere, and one for each
-    /// connection.
+    /// When the system has no descriptors to spare: it takes two on Linux, one on macOS and FreeBSD, three on the other BSDs,
+    /// and one for each connection.
     pub fn new(places: usize) -> io::Result<(Self, Promoter, Receiver<Ended>)> {
         Self::with(places, Look::Anywhere)
     }

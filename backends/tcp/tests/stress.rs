@@ -7,7 +7,6 @@
 mod rig;
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +19,7 @@ use netrx_tcp::{End, Ended};
 
 use rig::disturbance::{CALM, Trouble};
 use rig::traffic::{connected, host, host_that_breaks};
-use rig::{OFFLOADS, PLAIN, World};
+use rig::{OFFLOADS, PLAIN, World, is_reset_by_host};
 
 /// How a flow is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +118,7 @@ impl Flows {
 fn is_end_of(way: Way, end: &End) -> bool {
     match (way, end) {
         (Way::Whole, End::Finished) | (Way::ResetByGuest, End::ResetByGuest) => true,
-        (Way::ResetByHost, End::Failed(error)) => error.kind() == ErrorKind::ConnectionReset,
+        (Way::ResetByHost, end) => is_reset_by_host(end),
         _ => false,
     }
 }

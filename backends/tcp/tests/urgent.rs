@@ -84,10 +84,15 @@ fn pause() {
 const OFFLOADS: Features =
     Features(Features::VERSION_1.0 | Features::GUEST_CSUM.0 | Features::GUEST_TSO4.0 | Features::MRG_RXBUF.0);
 
+/// Whether the guest acknowledges what it gets. A flight at a time would be all that one gets who does not.
+fn guests() -> impl Iterator<Item = bool> {
+    [true, false].into_iter().filter(|acknowledges| *acknowledges || cfg!(peek_offset))
+}
+
 #[test]
 fn what_comes_behind_an_urgent_byte_does_not_wait_for_more() {
     for features in [Features::VERSION_1, OFFLOADS] {
-        for acknowledges in [true, false] {
+        for acknowledges in guests() {
             let (mut guest, mut far) = Guest::new(features, acknowledges);
             assert_eq!(guest.settled(), "");
             far.write_all(b"abc").expect("it is open");
@@ -102,7 +107,7 @@ fn what_comes_behind_an_urgent_byte_does_not_wait_for_more() {
 #[test]
 fn no_byte_comes_twice_behind_an_urgent_one() {
     for features in [Features::VERSION_1, OFFLOADS] {
-        for acknowledges in [true, false] {
+        for acknowledges in guests() {
             let (mut guest, mut far) = Guest::new(features, acknowledges);
             far.write_all(b"abc").expect("it is open");
             send(&far, b"X", SendFlags::OOB).expect("it is open");

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 
 use libc::c_int;
 
-use super::{EVENTS, Event, done, interrupted_is_zero, owned};
+use super::{Event, done};
 
+/// Events collected by one call, at most.
+const EVENTS: usize = 64;
 /// The bell's name; streams have shorter ones.
 const BELL: u64 = u64::MAX;
 /// What a stream is watched for.
@@ -138,4 +140,19 @@ impl AsFd for Readiness {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
+}
+
+/// A count of events; a signal is a reason to return like the others.
+fn interrupted_is_zero(count: c_int) -> io::Result<usize> {
+    usize::try_from(count).or_else(|_| match io::Error::last_os_error() {
+        error if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+        error => Err(error),
+    })
+}
+
+/// Takes charge of a descriptor that a call has just returned.
+fn owned(fd: c_int) -> io::Result<OwnedFd> {
+    done(fd)?;
+    // SAFETY: the system has just made it, for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

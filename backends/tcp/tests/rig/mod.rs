@@ -9,6 +9,7 @@ pub(crate) mod disturbance;
 pub(crate) mod traffic;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -234,5 +235,15 @@ impl World {
 pub(crate) fn all_finished(ended: &BTreeMap<u16, Ended>) {
     for ended in ended.values() {
         assert!(matches!(ended.end, End::Finished), "{ended:?}");
+    }
+}
+
+/// Whether a reset of the host's has ended it. libkqueue takes the error off a socket when it tells of that: what remains is
+/// the stream's end.
+pub(crate) fn is_reset_by_host(end: &End) -> bool {
+    match end {
+        End::Failed(error) => error.kind() == ErrorKind::ConnectionReset,
+        End::Finished => cfg!(libkqueue),
+        _ => false,
     }
 }
