@@ -16,8 +16,8 @@ mod vm_memory;
 pub use array::GuestArray;
 pub(crate) use array::{GuestRing, GuestRun};
 pub use region::{RegionError, RegionMap};
-pub(crate) use slice::Header;
 pub use slice::{GuestBuf, GuestSlice};
+pub(crate) use slice::{Header, Parts};
 pub use translate::Translator;
 #[cfg(feature = "vm-memory")]
 pub use vm_memory::AtomicMemory;

@@ -79,19 +79,26 @@ impl<'m> GuestSlice<'m> {
         len
     }
 
+    /// The same, and takes those bytes off it.
+    #[inline]
+    pub(crate) fn take_from(self, from: &mut &[u8]) -> usize {
+        let len = self.copy_from(from);
+        *from = from.get(len..).unwrap_or_default();
+        len
+    }
+
     /// Copies a header in and a frame behind it; returns how many bytes both are. `None` writes nothing: there is no room
     /// for them, or the frame is too short.
     #[inline(always)]
     pub(crate) fn copy_headed(self, header: &Header, frame: &[u8]) -> Option<usize> {
-        let bytes = header.len + frame.len();
-        if bytes < header.shortest || bytes > self.len {
+        if !header.allows(frame.len(), self.len) {
             return None;
         }
         // SAFETY: a header's padding is no longer than the shortest frame, so there is room for all of it here.
         unsafe { std::ptr::copy_nonoverlapping(header.padded.as_ptr(), self.host, Header::PADDED) };
         // SAFETY: the frame's bytes are readable, and as many are writable behind the header.
         unsafe { copy(frame.as_ptr(), self.host.add(header.len), frame.len()) };
-        Some(bytes)
+        Some(header.len + frame.len())
     }
 
     /// Copies the front of the slice out, as much as `to` holds; returns how many bytes that was.
@@ -132,6 +139,47 @@ impl Header {
         padded[..N].copy_from_slice(bytes);
         let len = len.min(N);
         Self { padded, len, shortest: (len + shortest).max(Self::PADDED) }
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Its bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.padded.get(..self.len).unwrap_or_default()
+    }
+
+    /// Whether it goes with a frame of this length, and both into `room` bytes.
+    #[inline(always)]
+    pub(crate) fn allows(&self, frame: usize, room: usize) -> bool {
+        (self.shortest..=room).contains(&(self.len + frame))
+    }
+}
+
+/// Header and frame, copied out piece by piece.
+pub(crate) struct Parts<'f> {
+    header: &'f [u8],
+    frame: &'f [u8],
+}
+
+impl<'f> Parts<'f> {
+    pub(crate) fn new(header: &'f [u8], frame: &'f [u8]) -> Self {
+        Self { header, frame }
+    }
+
+    /// Whether all of both was copied.
+    #[inline]
+    pub(crate) fn is_done(&self) -> bool {
+        self.header.is_empty() && self.frame.is_empty()
+    }
+
+    /// Copies as much as fits; returns how many bytes that was.
+    #[inline]
+    pub(crate) fn copy_to(&mut self, to: GuestSlice<'_>) -> usize {
+        let header = if self.header.is_empty() { 0 } else { to.take_from(&mut self.header) };
+        header + to.skip(header).take_from(&mut self.frame)
     }
 }
 
@@ -178,9 +226,6 @@ pub struct GuestBuf {
 unsafe impl Send for GuestBuf {}
 
 impl GuestBuf {
-    /// No bytes.
-    pub(crate) const EMPTY: Self = Self { base: std::ptr::null_mut(), len: 0 };
-
     /// Its length in bytes.
     #[must_use]
     pub const fn len(self) -> usize {

@@ -5,7 +5,7 @@
 
 use super::areas::Areas;
 use super::pool::{ChainBuilder, Pool};
-use crate::mem::{Gpa, GuestMemory, MemoryError, Translator};
+use crate::mem::{Gpa, GuestMemory, GuestRun, MemoryError, Translator};
 use crate::spec::ring::{DESC_INDIRECT, DESC_LEN, DESC_NEXT, DESC_WRITE};
 
 /// What is wrong with a chain that the guest made available.
@@ -51,6 +51,18 @@ pub(super) struct Descriptor {
 }
 
 impl Descriptor {
+    /// Reads entry `index` of a table, if it has one.
+    #[inline(always)]
+    pub(super) fn load(table: &GuestRun<'_, DESC_LEN>, index: u16) -> Option<Self> {
+        let index = usize::from(index);
+        Some(Self {
+            at: Gpa(table.load::<u64, 0>(index)?),
+            len: table.load::<u32, 8>(index)?,
+            flags: table.load::<u16, 12>(index)?,
+            next: table.load::<u16, 14>(index)?,
+        })
+    }
+
     /// From the two words of an indirect table's entry.
     fn from_words([at, rest]: [u64; 2]) -> Self {
         Self { at: Gpa(at), len: rest as u32, flags: (rest >> 32) as u16, next: (rest >> 48) as u16 }

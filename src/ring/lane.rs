@@ -1,18 +1,12 @@
-//! The fast lane: a frame of one buffer goes straight from the available to the used ring.
+//! The fast lane: a frame goes straight from the available to the used ring.
 //!
-//! Nearly all buffers of nearly all drivers are one descriptor in one region. Such a chain needs no walk and no place in
-//! the pool: it is checked, filled and staged by itself, with every check that the walk would make. Whatever is not of
-//! that kind the lane declines without a trace, and the walk judges it.
-//!
-//! A burst takes two passes, since the buffers' cache misses overlap that way: its buffers are found, then filled.
-
-#![allow(unsafe_code, reason = "fills the buffers that it has just found")]
+//! A [plain](super::finder) chain needs no walk and no place in the pool: it is checked, filled and staged by itself. Any other
+//! the lane declines without a trace.
 
 use super::areas::{Areas, AvailRun, UsedRun};
-use super::split::{Batch, Heads};
-use super::{BATCH, Burst, BurstEnd, Cursor};
-use crate::mem::{Gpa, GuestBuf, GuestRun, GuestSlice, Header, Region};
-use crate::spec::ring::{DESC_LEN, DESC_WRITE};
+use super::finder::{Buffers, Finder};
+use super::{Burst, BurstEnd, Cursor};
+use crate::mem::{Header, Parts};
 
 /// Available chains into which frames may be placed without the pool, and the used entries behind which they come.
 ///
@@ -22,62 +16,6 @@ pub(super) struct Lane<'t> {
     avail: AvailRun<'t>,
     used: UsedRun<'t>,
     placed: usize,
-}
-
-/// A buffer that was found for a frame.
-#[derive(Clone, Copy, Debug)]
-struct Spot {
-    buffer: GuestBuf,
-    head: u16,
-}
-
-/// Room for the buffers of a burst. They are of use only in the call that found them.
-#[derive(Debug)]
-pub(super) struct Spots(Box<[Spot; BATCH]>);
-
-/// What the lane looks at.
-pub(super) struct Seen<'s, 't> {
-    pub(super) areas: &'s Areas<'t>,
-    /// Where buffers are expected: the region of the last one that was looked up.
-    pub(super) region: Region<'t>,
-    pub(super) heads: &'s mut Heads,
-}
-
-/// Finds the buffers of chains that are just one.
-pub(super) struct Finder<'f, 't> {
-    table: GuestRun<'t, DESC_LEN>,
-    region: Region<'t>,
-    /// By head, when it was completed last.
-    epochs: &'f mut [u32],
-    now: u32,
-    /// Heads that both the table and the epochs have.
-    heads: usize,
-}
-
-impl<'f, 't> Finder<'f, 't> {
-    #[inline(always)]
-    pub(super) fn new(areas: &Areas<'t>, region: Region<'t>, heads: Batch<'f>) -> Self {
-        let (table, (epochs, now)) = (areas.table(), heads.into_parts());
-        let heads = epochs.len().min(table.len());
-        Self { table, region, epochs, now, heads }
-    }
-
-    /// Where the buffer of a chain is that is just one, if the head is free, and the head's epoch: set to now, it is taken.
-    #[inline(always)]
-    pub(super) fn buffer(&mut self, head: u16) -> Option<(Gpa, GuestSlice<'t>, &mut u32)> {
-        // What is read here is used here or not at all: the walk reads everything anew.
-        let index = usize::from(head);
-        if index >= self.heads {
-            return None;
-        }
-        let (epoch, flags) = (self.epochs.get_mut(index)?, self.table.load::<u16, 12>(index)?);
-        if flags != DESC_WRITE || *epoch >= self.now {
-            return None;
-        }
-        let (at, len) = (self.table.load::<u64, 0>(index)?, self.table.load::<u32, 8>(index)?);
-        let at = Gpa(at);
-        Some((at, self.region.get(at, len)?, epoch))
-    }
 }
 
 impl<'t> Lane<'t> {
@@ -96,8 +34,8 @@ impl<'t> Lane<'t> {
         std::mem::take(&mut self.placed)
     }
 
-    /// Copies header and frame into the next buffer and stages it; returns how many bytes it now has. `None` if there is
-    /// no buffer, or not for this frame: nothing has changed then.
+    /// Copies header and frame into the next chain and stages it; returns how many bytes it now has. `None` if there is no
+    /// chain, or not for this frame: nothing has changed then.
     #[inline(always)]
     pub(super) fn place(
         &mut self,
@@ -105,106 +43,121 @@ impl<'t> Lane<'t> {
         header: &Header,
         frame: &[u8],
     ) -> Option<usize> {
-        let (now, head) = (finder.now, self.avail.load::<u16, 0>(self.placed)?);
-        let (_, buffer, epoch) = finder.buffer(head)?;
-        let written = buffer.copy_headed(header, frame)?;
-        *epoch = now;
+        let head = self.avail.load::<u16, 0>(self.placed)?;
+        let written = match fill_buffer(&mut finder.reborrow(), head, header, frame) {
+            Some(written) => written,
+            None => fill_chain(&mut finder, head, header, frame)?,
+        };
         stage(&self.used, self.placed, head, written);
         self.placed += 1;
         Some(written)
     }
 
-    /// Copies header and frame into the next buffer and stages it, frame after frame, until one is declined.
+    /// The same for frame after frame, until one is declined; adds the bytes of those placed to `bytes`.
     #[inline(always)]
     pub(super) fn place_burst<'f, I, F>(
         &mut self,
-        seen: Seen<'_, 't>,
-        spots: &mut Spots,
+        mut finder: Finder<'_, 't>,
         header: &Header,
         frames: &mut I,
+        bytes: &mut u64,
     ) -> Burst<I::Item>
     where
         I: Iterator<Item = &'f F>,
         F: AsRef<[u8]> + ?Sized + 'f,
     {
-        let Seen { areas, region, heads } = seen;
-        let found = self.find(frames.size_hint().1.unwrap_or(BATCH), areas, region, heads, spots);
-        let mut found = Found { spots: spots.0.get(..found).unwrap_or_default(), filled: 0, heads };
-        let burst = self.fill(found.spots, header, frames);
-        found.filled = burst.frames;
-        burst
+        // What the loop over single buffers looks at stays in registers: nothing that is called gets to see it.
+        let (mut local, own) = (finder.reborrow(), *header);
+        let singles =
+            self.place_each(frames, bytes, |head, frame| fill_buffer(&mut local, head, &own, frame));
+        let BurstEnd::Declined(frame) = singles.end else { return singles };
+        let mut left = std::iter::once(frame).chain(frames);
+        let chains =
+            self.place_each(&mut left, bytes, |head, frame| fill_chain(&mut finder, head, header, frame));
+        Burst { frames: singles.frames + chains.frames, end: chains.end }
     }
 
-    /// Finds buffers for the next frames, at most `most`; stops at the first chain that is not one buffer. Returns how
-    /// many it found.
-    #[inline(never)]
-    fn find(
-        &self,
-        most: usize,
-        areas: &Areas<'t>,
-        region: Region<'t>,
-        heads: &mut Heads,
-        spots: &mut Spots,
-    ) -> usize {
-        let mut finder = Finder::new(areas, region, heads.batch());
-        let (now, avail) = (finder.now, self.avail.skip(self.placed));
-        let most = most.min(avail.len()).min(spots.0.len());
-        for step in 0..most {
-            let (Some(spot), Some(head)) = (spots.0.get_mut(step), avail.load::<u16, 0>(step)) else {
-                return step;
-            };
-            let Some((_, buffer, epoch)) = finder.buffer(head) else { return step };
-            *epoch = now;
-            *spot = Spot { buffer: buffer.detach(), head };
-        }
-        most
-    }
-
-    /// Fills the buffers, which were found in this call, with frames, from the first on, and stages each as a used entry;
-    /// stops at a frame that does not fit its buffer.
+    /// Lets `fill` copy frame after frame into the chain of a head, and stages those.
     #[inline(always)]
-    fn fill<'f, I, F>(&mut self, spots: &[Spot], header: &Header, frames: &mut I) -> Burst<I::Item>
+    fn place_each<'f, I, F>(
+        &mut self,
+        frames: &mut I,
+        bytes: &mut u64,
+        mut fill: impl FnMut(u16, &[u8]) -> Option<usize>,
+    ) -> Burst<I::Item>
     where
         I: Iterator<Item = &'f F>,
         F: AsRef<[u8]> + ?Sized + 'f,
     {
-        let header = *header;
-        let used = self.used.skip(self.placed);
-        let mut burst = Burst { frames: 0, written: 0, end: BurstEnd::Lane };
-        for step in 0..spots.len().min(used.len()) {
-            let (Some(spot), Some(frame)) = (spots.get(step), frames.next()) else {
-                burst.end = BurstEnd::Frames;
-                break;
+        let (avail, used) = (self.avail.skip(self.placed), self.used.skip(self.placed));
+        let mut sum = Sum { frames: 0, bytes: 0, placed: &mut self.placed, entered: bytes };
+        while let Some(head) = avail.load::<u16, 0>(sum.frames) {
+            let Some(next) = frames.next() else {
+                return Burst { frames: sum.frames, end: BurstEnd::Frames };
             };
-            // SAFETY: `place_burst` has just found it, over memory that the turn has borrowed.
-            let buffer = unsafe { spot.buffer.attach() };
-            let Some(written) = buffer.copy_headed(&header, frame.as_ref()) else {
-                burst.end = BurstEnd::Declined(frame);
-                break;
+            let frame = next.as_ref();
+            let Some(written) = fill(head, frame) else {
+                return Burst { frames: sum.frames, end: BurstEnd::Declined(next) };
             };
-            stage(&used, step, spot.head, written);
-            burst.frames += 1;
-            burst.written += written;
+            stage(&used, sum.frames, head, written);
+            sum.frames += 1;
+            sum.bytes += frame.len() as u64;
         }
-        self.placed += burst.frames;
-        burst
+        Burst { frames: sum.frames, end: BurstEnd::Lane }
     }
 }
 
-/// The buffers found for a burst; those that were not filled are given back, even if the frames' iterator panics.
-struct Found<'s> {
-    spots: &'s [Spot],
-    filled: usize,
-    heads: &'s mut Heads,
+/// What was placed; entered at the end, even if the frames' iterator panics.
+struct Sum<'s> {
+    frames: usize,
+    bytes: u64,
+    placed: &'s mut usize,
+    entered: &'s mut u64,
 }
 
-impl Drop for Found<'_> {
+impl Drop for Sum<'_> {
     #[inline]
     fn drop(&mut self) {
-        for spot in self.spots.get(self.filled..).unwrap_or_default() {
-            self.heads.release(spot.head);
+        *self.placed += self.frames;
+        *self.entered += self.bytes;
+    }
+}
+
+/// Copies header and frame into a chain that is one buffer.
+#[inline(always)]
+fn fill_buffer(finder: &mut Finder<'_, '_>, head: u16, header: &Header, frame: &[u8]) -> Option<usize> {
+    let now = finder.now();
+    let (_, buffer, epoch) = finder.buffer(head)?;
+    let written = buffer.copy_headed(header, frame)?;
+    *epoch = now;
+    Some(written)
+}
+
+/// Copies header and frame into a chain of a few buffers.
+#[inline(never)]
+fn fill_chain(finder: &mut Finder<'_, '_>, head: u16, header: &Header, frame: &[u8]) -> Option<usize> {
+    let (now, mut buffers) = (finder.now(), Buffers::new());
+    let (room, epoch) = finder.chain(head, &mut buffers)?;
+    if !header.allows(frame.len(), room) {
+        return None;
+    }
+    let (first, behind) = buffers.split_first()?;
+    let (front, mut left) = frame.split_at(frame.len().min(first.len().saturating_sub(header.len())));
+    if first.copy_headed(header, front).is_some() {
+        for buffer in behind {
+            if left.is_empty() {
+                break;
+            }
+            buffer.take_from(&mut left);
+        }
+    } else {
+        let mut parts = Parts::new(header.bytes(), frame);
+        for buffer in &buffers {
+            parts.copy_to(*buffer);
         }
     }
+    *epoch = now;
+    Some(header.len() + frame.len())
 }
 
 /// Writes used entry `index`.
@@ -212,10 +165,4 @@ impl Drop for Found<'_> {
 fn stage(used: &UsedRun<'_>, index: usize, head: u16, written: usize) {
     used.store::<u32, 0>(index, u32::from(head));
     used.store::<u32, 4>(index, written as u32);
-}
-
-impl Spots {
-    pub(super) fn new() -> Self {
-        Self(Box::new([Spot { buffer: GuestBuf::EMPTY, head: 0 }; BATCH]))
-    }
 }

@@ -1,9 +1,9 @@
 //! The queue that driver and device share.
 //!
 //! ```text
-//!              look               place: straight from the rings, one buffer a frame
-//! available ---------> popped -+-------------------------------------------------------> staged --publish--> used
-//!                              +--reserve--> Pool --fill (chains, merged buffers, reads)--^
+//!              look               place: straight from ring to ring, a plain chain a frame
+//! available ---------> popped -+------------------------------------------------------------> staged --publish--> used
+//!                              +--reserve--> Pool --fill (other chains, merged buffers, reads)--^
 //! ```
 //!
 //! A [`RingConfig`] becomes a [`SplitRing`] by validation, once; after that nothing checks alignment or size again. For
@@ -13,6 +13,7 @@
 mod areas;
 mod chain;
 mod config;
+mod finder;
 mod lane;
 mod pool;
 mod split;
@@ -57,8 +58,6 @@ pub(crate) struct Want {
 pub(crate) struct Burst<F> {
     /// Frames placed: the first ones of the burst.
     pub(crate) frames: usize,
-    /// Bytes written, headers included.
-    pub(crate) written: usize,
     /// What ended it.
     pub(crate) end: BurstEnd<F>,
 }
@@ -101,12 +100,11 @@ pub(crate) trait Ring {
     fn open_lane(&mut self, frames: usize);
 
     /// Copies header and frame into the next chain of the lane and stages it, if the frame is long enough and the chain is
-    /// one buffer in known memory with room for both; returns the bytes written. What is declined is left as it was, for the
-    /// pool.
+    /// plain and has room for both; returns the bytes written. What is declined is left as it was, for the pool.
     fn place(&mut self, header: &Header, frame: &[u8]) -> Option<usize>;
 
-    /// The same for frame after frame, until one is declined.
-    fn place_burst<'f, I, F>(&mut self, header: &Header, frames: &mut I) -> Burst<I::Item>
+    /// The same for frame after frame, until one is declined; adds the bytes of those placed to `bytes`.
+    fn place_burst<'f, I, F>(&mut self, header: &Header, frames: &mut I, bytes: &mut u64) -> Burst<I::Item>
     where
         I: Iterator<Item = &'f F>,
         F: AsRef<[u8]> + ?Sized + 'f;

@@ -7,7 +7,7 @@ mod loan;
 pub(crate) use loan::{MAX_LIST, Slot};
 
 use super::chain::Popped;
-use crate::mem::{Gpa, GuestBuf, GuestMemory, GuestSlice, Translator};
+use crate::mem::{Gpa, GuestBuf, GuestMemory, GuestSlice, Parts, Translator};
 
 /// No more than this of one chain is kept: longer than any frame, and a bound for what a guest can make the host hold.
 const MAX_CHAIN_BYTES: usize = 1 << 18;
@@ -118,7 +118,7 @@ impl Pool {
 
     /// Copies header and frame over the first `chains` free chains, which hold them, and fills those.
     pub(crate) fn fill_many(&mut self, chains: usize, header: &[u8], frame: &[u8]) {
-        let mut bytes = Parts { header, frame };
+        let mut bytes = Parts::new(header, frame);
         let end = self.next + chains;
         for chain in self.chains.get_mut(self.next..end).unwrap_or_default() {
             let mut written = bytes.copy_to(chain.first.slice());
@@ -136,12 +136,12 @@ impl Pool {
     pub(crate) fn fill_slot(&mut self, slot: Slot, header: &[u8], len: usize) {
         let mut left = header.len() + len;
         let mut chain_at = slot.chain;
-        let mut header = Parts { header, frame: &[] };
+        let mut header = Parts::new(header, &[]);
         while left > 0 && chain_at < slot.chain + slot.chains {
             let Some(chain) = self.chains.get_mut(chain_at) else { return };
-            if !header.header.is_empty() {
+            if !header.is_done() {
                 for segment in chain.segments(&self.rest) {
-                    header.copy_header(segment.slice());
+                    header.copy_to(segment.slice());
                 }
             }
             let here = left.min(chain.capacity as usize);
@@ -308,27 +308,5 @@ impl ChainBuilder<'_> {
 impl Drop for ChainBuilder<'_> {
     fn drop(&mut self) {
         self.pool.rest.truncate(self.rest_at);
-    }
-}
-
-/// Header and frame, copied out piece by piece.
-struct Parts<'f> {
-    header: &'f [u8],
-    frame: &'f [u8],
-}
-
-impl Parts<'_> {
-    #[inline]
-    fn copy_to(&mut self, to: GuestSlice<'_>) -> usize {
-        let header = if self.header.is_empty() { 0 } else { self.copy_header(to) };
-        let frame = to.skip(header).copy_from(self.frame);
-        self.frame = self.frame.get(frame..).unwrap_or_default();
-        header + frame
-    }
-
-    fn copy_header(&mut self, to: GuestSlice<'_>) -> usize {
-        let header = to.copy_from(self.header);
-        self.header = self.header.get(header..).unwrap_or_default();
-        header
     }
 }

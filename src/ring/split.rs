@@ -2,7 +2,6 @@
 
 use super::areas::Areas;
 use super::chain::Access;
-use super::lane::Spots;
 use super::{ConfigError, Cursor, Ledger, Pool, RingConfig, RingError, SplitTurn};
 use crate::mem::{GuestMemory, Translator};
 use crate::spec::{Features, HeaderRules, MIN_FRAME};
@@ -30,7 +29,6 @@ pub struct SplitRing {
     pub(super) armed: bool,
     pub(super) heads: Heads,
     pub(super) pool: Pool,
-    pub(super) spots: Spots,
     pub(super) ledger: Ledger,
 }
 
@@ -61,7 +59,6 @@ impl SplitRing {
             armed: true,
             heads: Heads::new(config.size),
             pool: Pool::default(),
-            spots: Spots::new(),
             ledger: Ledger::default(),
         })
     }

@@ -2,7 +2,8 @@
 
 use super::areas::Areas;
 use super::chain::{Access, ChainFault, Popped, Walk};
-use super::lane::{Finder, Lane, Seen};
+use super::finder::Finder;
+use super::lane::Lane;
 use super::split::HELD;
 use super::{BATCH, Burst, Ledger, Pool, Ring, RingConfig, RingError, SplitRing, Want};
 use crate::mem::{GuestMemory, Header, Translator};
@@ -49,6 +50,7 @@ impl<'t> SplitTurn<'t> {
     }
 
     /// Records that the used ring's flags or index were written.
+    #[inline]
     fn log_used_header(&self) {
         if self.logged {
             self.memory.mark_written(self.ring.config.used, 4);
@@ -177,14 +179,13 @@ impl Ring for SplitTurn<'_> {
     }
 
     #[inline(always)]
-    fn place_burst<'f, I, F>(&mut self, header: &Header, frames: &mut I) -> Burst<I::Item>
+    fn place_burst<'f, I, F>(&mut self, header: &Header, frames: &mut I, bytes: &mut u64) -> Burst<I::Item>
     where
         I: Iterator<Item = &'f F>,
         F: AsRef<[u8]> + ?Sized + 'f,
     {
-        let SplitRing { heads, spots, .. } = &mut *self.ring;
-        let seen = Seen { areas: &self.areas, region: self.memory.remembered(), heads };
-        self.lane.place_burst(seen, spots, header, frames)
+        let finder = Finder::new(&self.areas, self.memory.remembered(), self.ring.heads.batch());
+        self.lane.place_burst(finder, header, frames, bytes)
     }
 
     fn reserve(&mut self, want: Want) -> Result<bool, RingError> {

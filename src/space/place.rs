@@ -205,8 +205,7 @@ impl<'t> RxSpace<'t> {
     {
         let mut done = 0;
         loop {
-            let burst = self.ring.place_burst(&self.plain, frames);
-            self.tally.bytes += (burst.written - burst.frames * self.rules.len()) as u64;
+            let burst = self.ring.place_burst(&self.plain, frames, &mut self.tally.bytes);
             done += burst.frames;
             let next = match burst.end {
                 BurstEnd::Declined(frame) => Some(frame),

@@ -51,6 +51,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Frames that are in guest memory.
+    #[inline]
     pub(crate) fn delivered(&self) -> u64 {
         self.taken - self.dropped.iter().sum::<u64>()
     }

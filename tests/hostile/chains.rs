@@ -22,6 +22,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "KF 29  a descriptor that follows itself", play: selfish, verdict: "used 0:0 7:72; Idle" },
     Row { name: "KF 30  a ring full of bad chains, and one that is good", play: all_bad, verdict: "used 0:0 1:0 2:0 3:0 4:0 5:0 6:0 7:72; Idle" },
     Row { name: "KF 35  a head made available twice in a batch", play: twice, verdict: "used 0:72 0:0 7:72; Idle" },
+    Row { name: "KF 35  the same of a chain of two buffers", play: chain_twice, verdict: "used 0:72 0:0 7:72; Idle" },
     Row { name: "KF 35  a head made available while it is held", play: while_held, verdict: "used 0:0 0:40 7:40; Idle" },
     Row { name: "KF 40  an index in halves, the lower first", play: |set| halves(set, 0, LOWER_FIRST)?.used(), verdict: "used 0:72 1:72 2:72; Broken" },
     Row { name: "KF 40  an index in halves, the upper first", play: |set| halves(set, 0, UPPER_FIRST)?.used(), verdict: "used 0:72 1:72 2:72; Broken" },
@@ -174,7 +175,18 @@ fn all_bad(set: &Set) -> Verdict {
 }
 
 fn twice(set: &Set) -> Verdict {
+    offered_twice(set.open()?)
+}
+
+fn chain_twice(set: &Set) -> Verdict {
     let mut scene = set.open()?;
+    let buffer = scene.hostile().buffers(0)[0].0;
+    let behind = Gpa(buffer.0 + 50);
+    scene.hostile().descriptor(0, buffer, 50, CHAIN, 1).descriptor(1, behind, 50, DESC_WRITE, 0);
+    offered_twice(scene)
+}
+
+fn offered_twice(mut scene: Scene) -> Verdict {
     scene.hostile().offer(0).offer(0).offer(7);
     (0..2).for_each(|_| scene.send(60));
     scene.poll();

@@ -3,8 +3,8 @@
 
 #![allow(unsafe_code, reason = "hands out addresses for the system to write to, and copies from and to them")]
 
-use super::{Chain, Parts, Pool, Segment};
-use crate::mem::{GuestBuf, GuestSlice};
+use super::{Chain, Pool, Segment};
+use crate::mem::{GuestBuf, GuestSlice, Parts};
 
 /// Scatter lists longer than this are refused by common systems (`IOV_MAX`).
 pub(crate) const MAX_LIST: usize = 1024;
@@ -141,7 +141,7 @@ impl Chain {
 
 /// Copies `frame` into a scatter list of the loan; returns how many bytes fit.
 fn copy_to(list: &[GuestBuf], frame: &[u8]) -> usize {
-    let mut bytes = Parts { header: &[], frame };
+    let mut bytes = Parts::new(&[], frame);
     // SAFETY: the list was made in this `recv`, of segments that are valid for the turn or of the pool's own scratch.
     list.iter().map(|buffer| bytes.copy_to(unsafe { buffer.attach() })).sum()
 }
