@@ -85,5 +85,5 @@ impl<'f, 't> Finder<'f, 't> {
 
 /// The buffers of a plain chain.
 ///
-/// Drivers that merge none post this many at the most, for frames of 64 KiB: a page each, and some for the headers.
+/// Room for 64 KiB in pages, and for headers in buffers of their own before them.
 pub(super) type Buffers<'t> = ArrayVec<GuestSlice<'t>, 20>;
