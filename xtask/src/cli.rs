@@ -92,7 +92,7 @@ pub(crate) struct BenchArgs {
     pub(crate) args: Vec<String>,
 }
 
-/// Run the fuzz targets, one after the other.
+/// Run the fuzz targets, as many at a time as there are cores.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:

@@ -45,13 +45,29 @@ pub(crate) fn cargo() -> Command {
 ///
 /// [`Failure`] where it ran and did not succeed.
 pub(crate) fn stream(command: &mut Command) -> Result<()> {
-    println!("$ {}{}", environment(command), words(command));
-    let (status, telling) = if io::stdout().is_terminal() {
-        command.status().map(|status| (status, Vec::new()))
+    if io::stdout().is_terminal() {
+        watch(command, |command| command.status().map(|status| (status, Vec::new())))
     } else {
-        relay(command)
+        watch(command, |command| relay(command, ""))
     }
-    .with_context(|| format!("cannot run `{}`", words(command)))?;
+}
+
+/// The same beside other commands: `label` stands before each line of the output.
+///
+/// # Errors
+///
+/// [`Failure`] where it ran and did not succeed.
+pub(crate) fn stream_labelled(command: &mut Command, label: &str) -> Result<()> {
+    watch(command, |command| relay(command, label))
+}
+
+/// Shows it, has it run, and makes its status an error unless it is success.
+fn watch(
+    command: &mut Command,
+    run: impl FnOnce(&mut Command) -> io::Result<(ExitStatus, Vec<String>)>,
+) -> Result<()> {
+    println!("$ {}{}", environment(command), words(command));
+    let (status, telling) = run(command).with_context(|| format!("cannot run `{}`", words(command)))?;
     if !status.success() {
         bail!(Failure { command: words(command), status, telling });
     }
@@ -61,13 +77,14 @@ pub(crate) fn stream(command: &mut Command) -> Result<()> {
 /// How long the rest of a program's output is waited for: one that it left behind may keep the pipes open.
 const REST: Duration = Duration::from_secs(2);
 
-/// Runs it with its output going to ours line by line, and keeps the lines that say what failed. Colours would hide those.
-fn relay(command: &mut Command) -> io::Result<(ExitStatus, Vec<String>)> {
+/// Runs it with its output going to ours line by line, behind `label`, and keeps the lines that say what failed. Colours
+/// would hide those.
+fn relay(command: &mut Command, label: &str) -> io::Result<(ExitStatus, Vec<String>)> {
     let command = command.env("CARGO_TERM_COLOR", "never").stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let copies = [
-        child.stderr.take().map(|err| copy_lines(err, io::stderr())),
-        child.stdout.take().map(|out| copy_lines(out, io::stdout())),
+        child.stderr.take().map(|err| copy_lines(err, label, io::stderr())),
+        child.stdout.take().map(|out| copy_lines(out, label, io::stdout())),
     ];
     let status = child.wait()?;
     let telling = copies.into_iter().flatten().filter_map(|copy| copy.recv_timeout(REST).ok());
@@ -77,15 +94,18 @@ fn relay(command: &mut Command) -> io::Result<(ExitStatus, Vec<String>)> {
 /// Copies line by line on a thread of its own, and tells at the end which lines say what failed.
 fn copy_lines(
     from: impl Read + Send + 'static,
+    label: &str,
     mut to: impl Write + Send + 'static,
 ) -> Receiver<Vec<String>> {
     let (done, told) = mpsc::channel();
+    let label = label.as_bytes().to_vec();
     thread::spawn(move || {
-        let (mut from, mut line, mut telling) = (BufReader::new(from), Vec::new(), Telling::default());
+        let (mut from, mut line, mut telling) = (BufReader::new(from), label.clone(), Telling::default());
         // What cannot be read or shown ends the copy, and the program is judged by its status.
         while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) && to.write_all(&line).is_ok() {
-            telling.note(String::from_utf8_lossy(&line).trim_end());
-            line.clear();
+            let said = String::from_utf8_lossy(line.get(label.len()..).unwrap_or_default());
+            telling.note(said.trim_end());
+            line.truncate(label.len());
         }
         done.send(telling.into_lines())
     });
@@ -158,9 +178,10 @@ mod tests {
     #[test]
     fn what_failed_is_kept_of_both_outputs_and_nobody_left_behind_is_waited_for() -> io::Result<()> {
         let begin = Instant::now();
-        let (status, _) = relay(Command::new("sh").args(["-c", "sleep 60 & echo $! >&2; exit 3"]))?;
+        let (status, _) = relay(Command::new("sh").args(["-c", "sleep 60 & echo $! >&2; exit 3"]), "")?;
         assert!(status.code() == Some(3) && begin.elapsed() < Duration::from_secs(50));
-        let (_, telling) = relay(Command::new("sh").args(["-c", "echo error: one; echo error: other >&2"]))?;
+        let both = ["-c", "echo error: one; echo error: other >&2"];
+        let (_, telling) = relay(Command::new("sh").args(both), "label: ")?;
         assert_eq!(telling, ["error: other", "error: one"]);
         Ok(())
     }

@@ -43,8 +43,8 @@ const fn step(args: &'static [&'static str]) -> Step {
 }
 
 /// A run under the model checker.
-const fn loom(args: &'static [&'static str]) -> Step {
-    Step::Cargo(Cargo { args, env: &[("RUSTFLAGS", "--cfg loom")], target: Some("loom") })
+const fn loom(args: &'static [&'static str]) -> Cargo {
+    Cargo { args, env: &[("RUSTFLAGS", "--cfg loom")], target: Some("loom") }
 }
 
 /// In the order in which they run: quick and telling ones first.
@@ -107,9 +107,15 @@ pub(crate) const SUITES: &[Suite] = &[
         about: "the orderings that must not lose a wake-up, in every interleaving of a few preemptions",
         needs: &[],
         steps: &[
-            loom(&["test", "--release", "-p", "netrx-loom"]),
-            loom(&["test", "--release", "-p", "netrx-tcp", "--lib", "models"]),
-            loom(&["test", "--release", "-p", "netrx-kvm", "--lib", "models"]),
+            Step::Nextest(
+                loom(&["nextest", "run", "--release", "--no-fail-fast", "-p", "netrx-loom"]),
+                loom(&["test", "--release", "--no-fail-fast", "-p", "netrx-loom"]),
+            ),
+            Step::Nextest(
+                loom(&["nextest", "run", "--release", "--no-fail-fast", "-p", "netrx-tcp", "-p", "netrx-kvm", "--lib",
+                       "models::"]),
+                loom(&["test", "--release", "--no-fail-fast", "-p", "netrx-tcp", "-p", "netrx-kvm", "--lib", "models::"]),
+            ),
         ],
     },
     Suite {
