@@ -137,13 +137,7 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
         if let Some(error) = self.broken {
             return Err(error.into());
         }
-        let moved = self.memory.refresh();
-        let progress = self.turn(&clock).and_then(|mut turn| {
-            if moved {
-                turn.retranslate();
-            }
-            turn.run(source)
-        });
+        let progress = self.turn(&clock).and_then(|mut turn| turn.run(source));
         if let Err(EngineError::Ring(error)) = &progress {
             tracing::warn!(%error, "the receive ring is broken");
             self.broken = Some(*error);
@@ -167,7 +161,7 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
     /// Does all that is left to do, before [`take_apart`](Self::take_apart).
     pub(crate) fn wind_down(&mut self) {
         if self.broken.is_none()
-            && let Ok(mut turn) = self.turn_at_end()
+            && let Ok(mut turn) = self.turn(&SystemClock)
         {
             turn.finish();
         }
@@ -183,16 +177,9 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
         }
     }
 
-    fn turn_at_end(&mut self) -> Result<Turn<'_, I>, EngineError> {
-        if self.memory.refresh() {
-            self.turn(&SystemClock)?.retranslate();
-        }
-        self.turn(&SystemClock)
-    }
-
     #[inline(always)]
     fn turn<'t>(&'t mut self, clock: &'t dyn Clock) -> Result<Turn<'t, I>, EngineError> {
-        let ring = self.ring.turn(&self.memory)?;
+        let ring = self.ring.turn(&mut self.memory)?;
         let Budget { frames, bytes } = self.config.budget;
         Ok(Turn {
             space: RxSpace::new(ring, self.rules, frames as usize, bytes),

@@ -141,12 +141,6 @@ impl<I: IrqLine> Turn<'_, I> {
         Some(Progress::Starved)
     }
 
-    /// Renews the addresses of what was popped, after the memory's layout changed.
-    pub(super) fn retranslate(&mut self) {
-        self.space.ring.retranslate();
-        self.publish();
-    }
-
     /// Delivers what is filled and gives back what is free.
     ///
     /// An interrupt line that fails now is counted and no more: nobody will call again.

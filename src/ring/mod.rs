@@ -145,10 +145,6 @@ pub(crate) trait Ring {
     /// Empties the pool: the chains popped last become available again, any others are staged with length 0.
     fn give_back(&mut self);
 
-    /// Renews the pool's addresses after the memory's layout changed; a chain that is not backed as it was is staged
-    /// with length 0.
-    fn retranslate(&mut self);
-
     /// How many chains the driver can make available at once.
     fn size(&self) -> usize;
 

@@ -79,10 +79,18 @@ impl SplitRing {
         self.cursor
     }
 
-    /// Maps the ring for a turn.
+    /// Maps the ring for a turn, in the memory's layout as it is now.
     #[inline(always)]
-    pub(crate) fn turn<'t, M: GuestMemory>(&'t mut self, memory: &'t M) -> Result<SplitTurn<'t>, RingError> {
-        SplitTurn::new(self, memory)
+    pub(crate) fn turn<'t, M: GuestMemory>(
+        &'t mut self,
+        memory: &'t mut M,
+    ) -> Result<SplitTurn<'t>, RingError> {
+        let moved = memory.refresh();
+        let mut turn = SplitTurn::new(self, memory)?;
+        if moved {
+            turn.retranslate();
+        }
+        Ok(turn)
     }
 }
 

@@ -63,13 +63,8 @@ impl<M: GuestMemory> TxReader<M> {
     /// # Errors
     /// When the ring is not in guest memory any more.
     pub fn turn(&mut self) -> Result<TxTurn<'_>, RingError> {
-        let moved = self.memory.refresh();
         let Self { ring, memory, header_len, refused, sent, bytes } = self;
-        let mut ring = ring.turn(memory)?;
-        if moved {
-            ring.retranslate();
-        }
-        Ok(TxTurn { ring, header_len: *header_len, refused, sent, bytes })
+        Ok(TxTurn { ring: ring.turn(memory)?, header_len: *header_len, refused, sent, bytes })
     }
 
     /// What was read so far.

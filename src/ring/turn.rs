@@ -35,6 +35,15 @@ impl<'t> SplitTurn<'t> {
         Ok(Self { ring, areas, memory, logged, lane: Lane::default(), fuel: 0 })
     }
 
+    /// Renews the pool's addresses after the memory's layout changed; a chain that is not backed as it was is staged with
+    /// length 0.
+    #[cold]
+    pub(super) fn retranslate(&mut self) {
+        for chain in self.ring.pool.retranslate(&mut self.memory) {
+            self.stage_empty(chain);
+        }
+    }
+
     /// The pool, to look at its loan.
     pub(crate) fn loan(&self) -> &Pool {
         &self.ring.pool
@@ -307,12 +316,6 @@ impl Ring for SplitTurn<'_> {
         self.ring.ledger.given_back += rewound as u64;
         for chain in free.iter().skip(rewound) {
             self.stage_empty(*chain);
-        }
-    }
-
-    fn retranslate(&mut self) {
-        for chain in self.ring.pool.retranslate(&mut self.memory) {
-            self.stage_empty(chain);
         }
     }
 
