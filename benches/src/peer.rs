@@ -10,6 +10,8 @@ pub(crate) enum Peer {
     Floor,
     /// The library at hand.
     Netrx,
+    /// The library at hand, given its frames one by one.
+    NetrxPut,
     /// The library at hand, with its moderation that adapts.
     NetrxAdaptive,
     /// `arcbox-net-inject`.
@@ -32,6 +34,7 @@ impl Peer {
         match self {
             Self::Floor => "floor",
             Self::Netrx => "netrx",
+            Self::NetrxPut => "netrx-put",
             Self::NetrxAdaptive => "netrx-adaptive",
             Self::Predecessor => "predecessor",
             Self::RustVmm => "rust-vmm",
@@ -47,7 +50,7 @@ impl Peer {
         match self {
             Self::Floor | Self::Recvmmsg | Self::Recvmsg => (140, 140, 140),
             Self::Netrx => (0, 114, 178),
-            Self::NetrxAdaptive => (86, 180, 233),
+            Self::NetrxPut | Self::NetrxAdaptive => (86, 180, 233),
             Self::Predecessor => (213, 94, 0),
             Self::RustVmm => (0, 158, 115),
             Self::RustVmmWriter => (204, 121, 167),

@@ -40,8 +40,14 @@ type Injector = Box<dyn Subject<Frames>>;
 type Make = fn(&Case, Driver) -> Result<Option<Injector>>;
 
 /// The subjects.
-const SUBJECTS: [Make; 5] =
-    [floor::subject, netrx::subject, predecessor::subject, rust_vmm::subject, rust_vmm::writer_subject];
+const SUBJECTS: [Make; 6] = [
+    floor::subject,
+    netrx::subject,
+    netrx::put_subject,
+    predecessor::subject,
+    rust_vmm::subject,
+    rust_vmm::writer_subject,
+];
 
 fn cases() -> Vec<Case> {
     let plain = |name, frame| Case { name, frame, shape: Shape::holding(frame + HEADER_LEN, 1), spans: 1 };
