@@ -72,10 +72,10 @@ impl<I: IrqLine> Turn<'_, I> {
         discard: bool,
     ) -> Result<Result<Received, SourceError>, EngineError> {
         self.space.open(discard, self.moderator.batch() as usize)?;
-        let bad = self.space.ring.bad_chains();
+        let bad = self.space.ring.ledger().bad;
         let outcome = source.recv(&mut self.space);
         self.space.close();
-        self.space.charge((self.space.ring.bad_chains() - bad) as usize);
+        self.space.charge((self.space.ring.ledger().bad - bad) as usize);
         Ok(outcome)
     }
 

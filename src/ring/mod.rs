@@ -148,9 +148,6 @@ pub(crate) trait Ring {
     /// How many chains the driver can make available at once.
     fn size(&self) -> usize;
 
-    /// How many chains made no sense so far.
-    fn bad_chains(&self) -> u64;
-
     /// What happened so far.
     fn ledger(&self) -> Ledger;
 }

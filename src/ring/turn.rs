@@ -324,10 +324,6 @@ impl Ring for SplitTurn<'_> {
     }
 
     #[inline]
-    fn bad_chains(&self) -> u64 {
-        self.ring.ledger.bad
-    }
-
     fn ledger(&self) -> Ledger {
         let ring = &*self.ring;
         let held = u64::from(ring.cursor.next_avail.wrapping_sub(ring.cursor.next_used));
