@@ -8,8 +8,8 @@ use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use netrx_channel::ChannelSource;
 use netrx_decorators::Merge;
 use netrx_mock::conformance::{self, Feeder};
 use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape, traffic};
+use netrx_oracle::threads::activity;
 use netrx_socketpair::SocketSource;
 use netrx_tcp::{Endpoint, Promotion, Segment, TcpSource};
 
@@ -55,33 +56,38 @@ struct Rig {
     near: UnixDatagram,
     socket: UnixDatagram,
     channel: Sender<Vec<u8>>,
+    name: &'static str,
     waits: Arc<AtomicU64>,
+    ended: mpsc::Receiver<()>,
 }
 
-fn rig() -> Result<Rig, Box<dyn Error>> {
+/// The worker's thread has that name, of at most 15 bytes, for itself.
+fn rig(name: &'static str) -> Result<Rig, Box<dyn Error>> {
     let (near, socket) = SocketSource::pair(1514)?;
     let shut = UnixDatagram::from(near.as_fd().try_clone_to_owned()?);
     let (channel, frames) = bounded(256);
-    let (slot, driver, waits) = start([Box::new(near), Box::new(ChannelSource::new(frames))])?;
-    Ok(Rig { slot, driver, near: shut, socket, channel, waits })
+    let (slot, driver, waits, ended) = start(name, [Box::new(near), Box::new(ChannelSource::new(frames))])?;
+    Ok(Rig { slot, driver, near: shut, socket, channel, name, waits, ended })
 }
 
-type Started = (RxWorkerSlot<MockMemory, MockIrq>, FakeDriver, Arc<AtomicU64>);
+type Started = (RxWorkerSlot<MockMemory, MockIrq>, FakeDriver, Arc<AtomicU64>, mpsc::Receiver<()>);
 
-/// A guest, a worker over the sources, and how often that waited.
-fn start(sources: [Box<dyn FrameSource>; 2]) -> Result<Started, Box<dyn Error>> {
+/// A guest, a worker over the sources, how often that waited, and whether it has ended by itself.
+fn start(name: &str, sources: [Box<dyn FrameSource>; 2]) -> Result<Started, Box<dyn Error>> {
     let memory = MockMemory::heap(&[1 << 18]);
     let features = Features::VERSION_1 | Features::EVENT_IDX;
     let driver = FakeDriver::new(&memory, DriverConfig::new(16, features, Shape::single(2048)))?;
     let waits = Arc::<AtomicU64>::default();
-    let slot = RxWorkerSlot::default();
+    let slot = RxWorkerSlot::new(name);
+    let (end, ended) = mpsc::channel();
+    slot.on_end(move |_| end.send(()).unwrap_or_default());
     slot.deposit_memory(memory);
     slot.deposit_irq(MockIrq::new().0);
     slot.offer_source(0, Counted { merged: Merge::new(sources)?, waits: Arc::clone(&waits) });
     let config =
         RxConfig { ring: driver.ring_config(), features, engine: EngineConfig::default(), restored: false };
     slot.driver_ok(config)?;
-    Ok((slot, driver, waits))
+    Ok((slot, driver, waits, ended))
 }
 
 impl Rig {
@@ -110,7 +116,7 @@ fn frame(number: u64) -> Vec<u8> {
 
 #[test]
 fn either_source_ends_the_sleep() -> Result<(), Box<dyn Error>> {
-    let mut rig = rig()?;
+    let mut rig = rig("netrx-either")?;
     for round in 0..20 {
         thread::sleep(Duration::from_millis(2));
         match round % 2 {
@@ -124,7 +130,7 @@ fn either_source_ends_the_sleep() -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn both_at_once_lose_nothing_and_keep_their_order() -> Result<(), Box<dyn Error>> {
-    let mut rig = rig()?;
+    let mut rig = rig("netrx-both")?;
     let (channel, socket) = (rig.channel.clone(), rig.socket.try_clone()?);
     let even = thread::spawn(move || (0..2000).step_by(2).all(|number| channel.send(frame(number)).is_ok()));
     let odd = thread::spawn(move || (1..2000).step_by(2).all(|number| socket.send(&frame(number)).is_ok()));
@@ -138,13 +144,14 @@ fn both_at_once_lose_nothing_and_keep_their_order() -> Result<(), Box<dyn Error>
 }
 
 impl Rig {
-    /// Whether there comes a time in which it is not waited for anew.
+    /// Whether there comes a time in which the worker neither runs nor waits anew.
     fn sleeps(&self) -> bool {
-        let (begin, waits) = (Instant::now(), || self.waits.load(Ordering::Relaxed));
+        let now = || (self.waits.load(Ordering::Relaxed), activity(self.name));
+        let begin = Instant::now();
         while begin.elapsed() < STUCK {
-            let before = waits();
+            let before = now();
             thread::sleep(QUIET);
-            if waits() == before {
+            if now() == before {
                 return true;
             }
         }
@@ -154,7 +161,7 @@ impl Rig {
 
 #[test]
 fn nothing_ends_the_sleep_without_a_reason_and_a_stop_does() -> Result<(), Box<dyn Error>> {
-    let mut rig = rig()?;
+    let mut rig = rig("netrx-quiet")?;
     rig.channel.send(frame(0))?;
     assert_eq!(rig.take(1)?, [0]);
     assert!(rig.sleeps());
@@ -164,7 +171,7 @@ fn nothing_ends_the_sleep_without_a_reason_and_a_stop_does() -> Result<(), Box<d
 
 #[test]
 fn a_full_guest_is_left_alone_until_it_kicks() -> Result<(), Box<dyn Error>> {
-    let mut rig = rig()?;
+    let mut rig = rig("netrx-full")?;
     for number in 0..100 {
         match number % 2 {
             0 => rig.channel.send(frame(number))?,
@@ -181,7 +188,7 @@ fn a_full_guest_is_left_alone_until_it_kicks() -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn a_socket_that_is_shut_down_ends_and_the_channel_goes_on() -> Result<(), Box<dyn Error>> {
-    let mut rig = rig()?;
+    let mut rig = rig("netrx-shut")?;
     assert_eq!(rig.socket.send(&frame(0))?, 100);
     assert_eq!(rig.take(1)?, [0]);
     // It is readable without end from here on: its own wait takes note of that, or nobody would ever sleep again.
@@ -191,11 +198,7 @@ fn a_socket_that_is_shut_down_ends_and_the_channel_goes_on() -> Result<(), Box<d
     assert_eq!(rig.take(1)?, [1]);
     let (channel, _) = bounded(1);
     drop(std::mem::replace(&mut rig.channel, channel));
-    let begin = Instant::now();
-    while rig.slot.stats().is_some_and(|stats| stats.frames_delivered < 2) {
-        assert!(begin.elapsed() < STUCK);
-    }
-    thread::sleep(QUIET);
+    rig.ended.recv_timeout(STUCK)?;
     let stopped = rig.slot.stop()?.ok_or("it was running")?;
     assert!(matches!(stopped.report.end, End::Closed), "{:?}", stopped.report.end);
     Ok(())
@@ -228,7 +231,8 @@ fn a_promoted_connection_ends_the_sleep() -> Result<(), Box<dyn Error>> {
     let mut far = listener.accept()?.0;
     let (tcp, promoter, _ends) = TcpSource::new(1)?;
     let (_channel, frames) = bounded::<Vec<u8>>(1);
-    let (slot, mut driver, _) = start([Box::new(tcp), Box::new(ChannelSource::new(frames))])?;
+    let sources: [Box<dyn FrameSource>; 2] = [Box::new(tcp), Box::new(ChannelSource::new(frames))];
+    let (slot, mut driver, ..) = start("netrx-promoted", sources)?;
     if driver.post(usize::MAX).kick {
         slot.kick();
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::{fmt, fs, io};
 
 /// Where this project's own code is.
-const ROOTS: [&str; 8] = ["src", "backends", "bench", "benches", "examples", "xtask", "fuzz", "tests"];
+const ROOTS: [&str; 7] = ["src", "backends", "benches", "examples", "xtask", "fuzz", "tests"];
 /// Folders below them that hold no code of ours.
 const SKIPPED: [&str; 4] = ["target", "corpus", "artifacts", "coverage"];
 

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::SystemTime;
 use std::{env, fs, io};
 
 /// How a run ended.
@@ -70,24 +69,24 @@ fn command(flags: &[&str]) -> io::Result<Command> {
     Ok(command)
 }
 
-/// The example beside this test's own program. A run of all tests has built it; a run of this one alone has not.
+/// The example beside this test's own program. A run of all tests has built it, a run of this one alone perhaps not.
 fn find() -> io::Result<PathBuf> {
     let test = env::current_exe()?;
     let folder = test.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?;
     let program = folder.join("examples").join(format!("inject{}", env::consts::EXE_SUFFIX));
-    if is_outdated(&program)? {
+    if is_outdated(&program) {
         build(folder)?;
     }
     Ok(program)
 }
 
-fn is_outdated(program: &Path) -> io::Result<bool> {
-    let Ok(built) = program.metadata().and_then(|metadata| metadata.modified()) else { return Ok(true) };
-    let mut newest = SystemTime::UNIX_EPOCH;
-    for file in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/inject"))? {
-        newest = newest.max(file?.metadata()?.modified()?);
-    }
-    Ok(newest > built)
+/// Whether one of the files that it was built of has changed. Cargo lists those beside it.
+fn is_outdated(program: &Path) -> bool {
+    let modified = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
+    let (built, list) = (modified(program), fs::read_to_string(program.with_extension("d")));
+    let (Ok(built), Ok(list)) = (built, list) else { return true };
+    let mut sources = list.split_whitespace().skip(1);
+    sources.any(|source| modified(Path::new(source)).is_ok_and(|changed| changed > built))
 }
 
 /// Builds it where this test was built.

@@ -8,34 +8,24 @@ use netrx::engine::Moderation;
 use netrx::{
     EngineConfig, Features, FrameMeta, FrameSource, Placed, Received, RxConfig, RxSpace, SourceError,
 };
+use netrx_oracle::threads::activity;
 
 use super::{Rig, STUCK, Tested, eventually};
 
 /// How long a worker is watched.
 const WATCHED: Duration = Duration::from_millis(300);
 
-/// How often the thread of that name was put to sleep so far. `None` where the system does not tell.
-fn switches(name: &str) -> Option<u64> {
-    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
-    let status = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("status")).ok();
-    let mut found = tasks.flatten().filter_map(status);
-    let mine = found
-        .find(|status| status.lines().next().and_then(|line| line.split_whitespace().nth(1)) == Some(name))?;
-    let line = mine.lines().find(|line| line.starts_with("voluntary_ctxt_switches"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
-}
-
 /// Waits until the thread sleeps, then watches that it goes on sleeping.
 fn sleeps_on(rig: &Rig, name: &str) {
     let mut before = None;
     eventually("the worker comes to rest", || {
-        let now = (rig.script.waits(), switches(name));
+        let now = (rig.script.waits(), activity(name));
         std::thread::sleep(Duration::from_millis(20));
         before.replace(now) == Some(now)
     });
     std::thread::sleep(WATCHED);
-    assert_eq!(Some((rig.script.waits(), switches(name))), before, "it woke for nothing");
-    assert!(cfg!(not(target_os = "linux")) || switches(name).is_some(), "the thread has the slot's name");
+    assert_eq!(Some((rig.script.waits(), activity(name))), before, "it woke for nothing");
+    assert!(cfg!(not(target_os = "linux")) || activity(name).is_some(), "the thread has the slot's name");
 }
 
 /// A fresh rig whose worker's thread has a name of its own, of at most 15 bytes.
@@ -76,17 +66,23 @@ fn a_worker_with_a_full_source_and_a_full_ring_does_not_wake() -> Tested {
 #[test]
 fn what_is_held_back_is_raised_though_nothing_more_comes() -> Tested {
     let mut rig = Rig::new(Features::VERSION_1)?;
-    let engine =
-        EngineConfig { moderation: Moderation::adaptive(Duration::from_millis(50)), ..Default::default() };
+    let (latency, shortest) = (Duration::from_millis(400), Duration::from_millis(50));
+    let engine = EngineConfig { moderation: Moderation::adaptive(latency), ..Default::default() };
     rig.slot.driver_ok(RxConfig { engine, ..rig.config() })?;
+    let mut held = 0;
     for frame in 0..40 {
-        let before = rig.probe.raised();
+        let (before, begin) = (rig.probe.raised(), Instant::now());
         rig.pass(&[frame; 60])?;
         rig.driver.post(1);
         // At once or later, whichever it is: each frame is followed by an interrupt of its own here.
         eventually("an interrupt follows the frame", || rig.probe.raised() > before);
+        held += u32::from(begin.elapsed() > shortest / 2);
+        if held == 3 {
+            break;
+        }
     }
     rig.stop()?;
+    assert_eq!(held, 3, "interrupts that were held back");
     Ok(())
 }
 

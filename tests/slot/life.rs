@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use netrx::worker::{End, SlotError};
 use netrx::{Features, IrqError, IrqLine, RxConfig, RxWorkerSlot};
 use netrx_mock::{DriverConfig, FakeDriver, MockMemory, ScriptedSource, Shape};
+use netrx_oracle::threads::activity;
 
 use super::{Rig, Tested, eventually};
 
@@ -173,10 +174,12 @@ fn nor_while_another_thread_stops_it() -> Tested {
 /// Dropping the slot stops and joins the worker.
 #[test]
 fn a_dropped_slot_stops_its_worker() -> Tested {
-    let rig = Rig::new(Features::VERSION_1)?;
+    let rig = Rig::new(Features::VERSION_1)?.renamed("netrx-dropped");
     rig.slot.driver_ok(rig.config())?;
     let Rig { slot, script, driver, .. } = rig;
+    assert!(cfg!(not(target_os = "linux")) || activity("netrx-dropped").is_some());
     drop(slot);
+    assert_eq!(activity("netrx-dropped"), None);
     script.frame(*b"to nobody");
     assert!(!driver.has_used() && script.left() == 1);
     Ok(())

@@ -8,7 +8,7 @@ use netrx::worker::{Part, SlotError};
 use netrx::{Features, IrqId};
 use netrx_mock::{MockHypervisor, MockIrq, MockMemory, ScriptedSource};
 
-use super::{Rig, Slot, Tested};
+use super::{Rig, Slot, Tested, eventually};
 
 #[test]
 fn every_missing_part_is_named_and_the_deposited_ones_stay() -> Tested {
@@ -84,7 +84,8 @@ fn a_hypervisor_gives_memory_and_line() -> Tested {
     slot.driver_ok(rig.config())?;
     (rig.slot, rig.script) = (Arc::new(slot), script);
     rig.pass(b"through the hypervisor")?;
-    assert!(machine.probe(IrqId(0)).is_some_and(|probe| probe.raised() == 1));
+    let probe = machine.probe(IrqId(0)).ok_or("it has such a line")?;
+    eventually("the line is raised", || probe.raised() == 1);
     Ok(())
 }
 
@@ -164,8 +165,8 @@ fn a_part_for_the_next_start_does_not_disturb_this_one() -> Tested {
     rig.slot.deposit_irq(irq);
     rig.slot.deposit_memory(MockMemory::heap(&[1 << 12]));
     rig.pass(b"to the line of the first start")?;
-    assert_eq!((rig.probe.raised(), newer.raised()), (1, 0));
     let stopped = rig.stop()?;
+    assert_eq!((rig.probe.raised(), newer.raised()), (1, 0));
     rig.slot.deposit_memory(rig.driver.memory().clone());
     rig = rig.moved_to(stopped.report.cursor);
     let (source, script) = ScriptedSource::new();
@@ -173,6 +174,7 @@ fn a_part_for_the_next_start_does_not_disturb_this_one() -> Tested {
     rig.script = script;
     rig.slot.driver_ok(rig.config())?;
     rig.pass(b"to the line of the second one")?;
+    rig.stop()?;
     assert_eq!((rig.probe.raised(), newer.raised()), (1, 1));
     Ok(())
 }

@@ -44,8 +44,9 @@ struct Load {
 impl Load {
     /// What the environment says, else that much.
     fn of(frames: u64, cycles: u64) -> Self {
-        let or = |name, default| {
-            std::env::var(name).ok().and_then(|value: String| value.parse().ok()).unwrap_or(default)
+        let or = |name, default| match std::env::var(name) {
+            Ok(value) => value.parse().unwrap_or_else(|_| unreachable!("{name}={value} is no number")),
+            Err(_) => default,
         };
         let load = Self {
             frames: or("NETRX_STRESS_FRAMES", frames),

@@ -19,7 +19,7 @@ fn model(features: Features, start: u16) {
         let mut guest = Guest::new(2, 64, features).starting_at(start);
         let _ = (guest.post(), guest.post());
         let line = Line::default();
-        let Some(mut engine) = engine(&guest, line.clone()) else { return };
+        let Some(mut engine) = engine(&guest, line.clone()) else { unreachable!("the ring makes sense") };
         let mut source = Few::new(2, guest.touched());
         let device = thread::spawn(move || {
             while !source.is_spent() {

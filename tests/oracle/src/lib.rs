@@ -5,6 +5,7 @@
 //! * [`Duel`]: netrx's engine beside any number of such devices, each with a copy of the guest's memory. After every
 //!   turn all must have done the same, byte for byte.
 //! * [`Stage`]: a duel in front of a fake driver that keeps the rules, played by a script of [`Op`]s.
+//! * [`threads`]: whether a thread sleeps.
 //! * [`targets`]: the bodies of the fuzz targets, which are duels by script of bytes, and their seeds.
 //!
 //! The property tests, the table of hostile guests and the fuzz targets share it.
@@ -19,6 +20,7 @@ mod queue;
 mod rust_vmm;
 mod stage;
 pub mod targets;
+pub mod threads;
 
 pub use device::{Device, Ending, Fate, Frame, Manner, Turn};
 pub use duel::{Duel, engine_config};

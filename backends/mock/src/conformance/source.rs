@@ -145,10 +145,10 @@ fn a_wake_outlives_a_recv<S: FrameSource, K>((mut source, _kept): (S, K)) {
 }
 
 /// Waits on a thread of its own; the answer comes back with the source.
-fn waiting<S: FrameSource + 'static>(mut source: S) -> mpsc::Receiver<(S, bool)> {
+fn waiting<S: FrameSource + 'static>(mut source: S, until: Option<Instant>) -> mpsc::Receiver<(S, bool)> {
     let (done, answer) = mpsc::channel();
     thread::spawn(move || {
-        let waited = source.wait(None).is_ok();
+        let waited = source.wait(until).is_ok();
         done.send((source, waited))
     });
     answer
@@ -156,7 +156,7 @@ fn waiting<S: FrameSource + 'static>(mut source: S) -> mpsc::Receiver<(S, bool)>
 
 pub(super) fn a_wake_during_a_wait_ends_it<S: FrameSource + 'static, K>((source, _kept): (S, K)) {
     let waker = source.waker();
-    let answer = waiting(source);
+    let answer = waiting(source, None);
     assert!(answer.recv_timeout(QUIET).is_err(), "nothing ends the wait but its reason");
     waker.wake_by_ref();
     assert!(matches!(answer.recv_timeout(STUCK), Ok((_, true))), "a wake ends the wait");
@@ -164,7 +164,7 @@ pub(super) fn a_wake_during_a_wait_ends_it<S: FrameSource + 'static, K>((source,
 }
 
 fn a_frame_ends_a_wait<S: FrameSource + 'static, F: Feeder>((source, mut feeder): (S, F)) {
-    let answer = waiting(source);
+    let answer = waiting(source, None);
     assert!(answer.recv_timeout(QUIET).is_err(), "nothing ends the wait but its reason");
     let mut frame = Vec::new();
     traffic::make(0, 60, &mut frame);
@@ -172,9 +172,14 @@ fn a_frame_ends_a_wait<S: FrameSource + 'static, F: Feeder>((source, mut feeder)
     assert!(matches!(answer.recv_timeout(STUCK), Ok((_, true))), "a frame ends the wait");
 }
 
-fn a_deadline_ends_a_wait<S: FrameSource, K>((mut source, _kept): (S, K)) {
+fn a_deadline_ends_a_wait<S: FrameSource + 'static, K>((mut source, _kept): (S, K)) {
     let until = Instant::now() + QUIET;
+    let mut waits = 0;
     while Instant::now() < until {
-        assert!(source.wait(Some(until)).is_ok(), "waiting works");
+        let Ok((back, true)) = waiting(source, Some(until)).recv_timeout(STUCK) else {
+            unreachable!("a deadline ends a wait")
+        };
+        (source, waits) = (back, waits + 1);
     }
+    assert!(waits < 20, "a wait ends for a reason, not {waits} times before its deadline");
 }
