@@ -1,5 +1,9 @@
 //! How a guest is interrupted.
 
+use std::time::Duration;
+
+use crate::sync::pause;
+
 /// The interrupt line of one queue.
 ///
 /// Setting a status bit, holding a level, making a vCPU exit: all that is the line's own business. The engine decides
@@ -9,7 +13,7 @@
 /// * **Threads**: called from the thread that drives the engine.
 /// * **Blocking**: it may take a system call; it must not wait for the guest.
 /// * **Errors**: an interrupt that could not be raised is still owed. After [`IrqError::Busy`] the engine's owner tries
-///   again; after [`IrqError::Failed`] the worker ends and reports it.
+///   again, when the engine ends for a tenth of a second; after [`IrqError::Failed`] the worker ends and reports it.
 pub trait IrqLine: Send {
     /// Interrupts the guest, or leaves an interrupt pending that it has not yet seen.
     ///
@@ -57,4 +61,20 @@ pub enum IrqError {
     /// The line is broken.
     #[error("the interrupt line failed: {0}")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// How often a busy line is tried by somebody who will not come again, and how long it is left alone in between: a tenth of
+/// a second in all.
+const TRIES: u32 = if cfg!(loom) { 3 } else { 1000 };
+const PAUSE: Duration = Duration::from_micros(100);
+
+/// Makes a call of a line that nobody would make again if it found the line busy.
+pub(crate) fn insist(mut call: impl FnMut() -> Result<(), IrqError>) -> Result<(), IrqError> {
+    for _ in 1..TRIES {
+        match call() {
+            Err(IrqError::Busy) => pause(PAUSE),
+            done => return done,
+        }
+    }
+    call()
 }

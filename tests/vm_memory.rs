@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use netrx::mem::{AtomicMemory, GuestArray, Translator, Word};
 use netrx::ring::{Cursor, RingConfig, SplitRing};
-use netrx::{Engine, EngineConfig, Features, Gpa, GuestMemory, Progress};
+use netrx::{Engine, EngineConfig, Features, Gpa, GuestMemory, Progress, RxConfig};
 use netrx_mock::{MockIrq, ScriptedSource, conformance};
 use vm_memory::bitmap::{AtomicBitmap, Bitmap};
 use vm_memory::{
-    GuestAddress, GuestAddressSpace, GuestMemoryAtomic, GuestMemoryBackend, GuestMemoryMmap,
+    Bytes, GuestAddress, GuestAddressSpace, GuestMemoryAtomic, GuestMemoryBackend, GuestMemoryMmap,
     GuestMemoryRegion,
 };
 
@@ -105,12 +105,30 @@ fn a_swapped_map_is_seen_at_the_next_turn() -> Done {
         vm_memory::GuestRegionMmap::from_range(GuestAddress(HIGH), LEN, None)?,
     ))?;
     atomic.lock().map_err(|_| "poisoned")?.replace(plugged);
-    let memory = AtomicMemory::from(atomic);
+    let memory = AtomicMemory::from(atomic.clone());
     post(&memory, 1, HIGH, 2048)?;
     assert_eq!(engine.poll(&mut source, Instant::now())?, Progress::Idle);
+    // By the crate's own accessor, as a VMM finds it.
     let mut frame = [0; 64];
-    Translator::new(&memory).read(Gpa(HIGH + 12), &mut frame)?;
+    atomic.memory().read_slice(&mut frame, GuestAddress(HIGH + 12))?;
     assert_eq!(frame, [7; 64]);
+    Ok(())
+}
+
+/// Memory that was plugged in between the deposit of the parts and the driver's start.
+#[test]
+fn a_queue_may_begin_in_memory_that_came_late() -> Done {
+    let atomic = GuestMemoryAtomic::new(GuestMemoryMmap::<()>::from_ranges(&[(GuestAddress(HIGH), LEN)])?);
+    let memory = AtomicMemory::from(atomic.clone());
+    atomic.lock().map_err(|_| "poisoned")?.replace(two_regions()?);
+    netrx::ring::TxReader::new(ring(), Features::VERSION_1, memory.clone())?;
+    let slot = netrx::RxWorkerSlot::default();
+    slot.deposit_memory(memory);
+    slot.deposit_irq(MockIrq::new().0);
+    slot.offer_source(0, ScriptedSource::new().0);
+    let engine = EngineConfig::default();
+    slot.driver_ok(RxConfig { ring: ring(), features: Features::VERSION_1, engine, restored: false })?;
+    assert!(slot.stop()?.is_some());
     Ok(())
 }
 

@@ -150,7 +150,8 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
         (self.memory, self.irq)
     }
 
-    /// Ends all work: what is filled is delivered, what is free is given back, and nothing is written from then on.
+    /// Ends all work: what is filled is delivered, what is free is given back, and nothing is written from then on. An
+    /// interrupt that is owed is raised; a line that is busy is tried for a tenth of a second.
     ///
     /// Returns where the ring stands, and the parts.
     pub fn finish(mut self) -> Finished<M, I> {

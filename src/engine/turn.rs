@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::moderation::{Load, Moderator};
 use super::{Clock, Counters, EngineConfig, EngineError, Progress, WhenFull};
-use crate::irq::IrqLine;
+use crate::irq::{IrqError, IrqLine, insist};
 use crate::ring::Ring;
 use crate::source::{FrameSource, Received, SourceError};
 use crate::space::RxSpace;
@@ -91,7 +91,7 @@ impl<I: IrqLine> Turn<'_, I> {
 
     /// Interrupts the guest if that is due and wanted.
     #[inline(always)]
-    fn notify(&mut self, load: Load) -> Result<(), EngineError> {
+    fn notify(&mut self, load: Load) -> Result<(), IrqError> {
         if load == Load::Busy && self.moderator.awaits_time() {
             self.now = self.clock.now();
         }
@@ -114,7 +114,7 @@ impl<I: IrqLine> Turn<'_, I> {
             }
             Err(error) => {
                 self.counters.irq_failed();
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -143,11 +143,11 @@ impl<I: IrqLine> Turn<'_, I> {
 
     /// Delivers what is filled and gives back what is free.
     ///
-    /// An interrupt line that fails now is counted and no more: nobody will call again.
+    /// Nobody will call again: a busy line is tried for a tenth of a second, and one that fails then is counted and no more.
     pub(super) fn finish(&mut self) {
         self.space.ring.stage_filled();
         self.space.ring.give_back();
         self.publish();
-        let _ = self.notify(Load::Over);
+        let _ = insist(|| self.notify(Load::Over));
     }
 }

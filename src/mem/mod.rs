@@ -105,7 +105,8 @@ pub unsafe trait GuestMemory: Send + Sync {
         false
     }
 
-    /// Whether [`mark_written`](Self::mark_written) does anything. Asked once a batch.
+    /// Whether [`mark_written`](Self::mark_written) does anything. Asked once a turn: a log that begins later is complete
+    /// from the next one on.
     fn logs_writes(&self) -> bool {
         false
     }

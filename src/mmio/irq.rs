@@ -10,16 +10,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::irq::{IrqError, IrqLine, LevelLine};
+use crate::irq::{IrqError, IrqLine, LevelLine, insist};
 use crate::spec::mmio::{interrupt, status};
-use crate::sync::{AtomicU32, Ordering, fence, pause};
-
-/// How often a busy line is tried by somebody who will not come again, and how long it is left alone in between: a tenth of
-/// a second in all.
-const TRIES: u32 = if cfg!(loom) { 3 } else { 1000 };
-const PAUSE: Duration = Duration::from_micros(100);
+use crate::sync::{AtomicU32, Ordering, fence};
 
 /// The interrupts of one device, shared by its clones: as the worker's line, and for whoever serves the transmit queue.
 pub struct MmioIrq<L> {
@@ -93,17 +87,6 @@ impl<L> Drop for Change<'_, L> {
         }
         self.shared.changes.fetch_sub(1, Ordering::AcqRel);
     }
-}
-
-/// Makes a call of the line that nobody would make again if it found the line busy.
-pub(super) fn insist(mut call: impl FnMut() -> Result<(), IrqError>) -> Result<(), IrqError> {
-    for _ in 1..TRIES {
-        match call() {
-            Err(IrqError::Busy) => pause(PAUSE),
-            done => return done,
-        }
-    }
-    call()
 }
 
 impl<L> Clone for MmioIrq<L> {

@@ -35,10 +35,9 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 
 use bank::{Bank, Effect, RECEIVE, TRANSMIT};
-use irq::insist;
 
 use crate::engine::{EngineConfig, EngineError};
-use crate::irq::{IrqError, LevelLine};
+use crate::irq::{IrqError, LevelLine, insist};
 use crate::mem::GuestMemory;
 use crate::ring::{RingConfig, TxReader};
 use crate::spec::mmio::{CONFIG, Register, interrupt};

@@ -74,9 +74,9 @@ impl Pool {
         self.capacities().sum()
     }
 
-    /// How many descriptors of the queue's own table the free chains take.
-    pub(crate) fn free_entries(&self) -> usize {
-        self.chains.iter().skip(self.next).map(|chain| usize::from(chain.entries)).sum()
+    /// How many descriptors of the queue's own table each free chain takes.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = usize> {
+        self.chains.iter().skip(self.next).map(|chain| usize::from(chain.entries))
     }
 
     /// How many bytes the chain that was popped last holds.

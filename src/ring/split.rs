@@ -29,11 +29,14 @@ pub struct SplitRing {
     pub(super) armed: bool,
     pub(super) heads: Heads,
     pub(super) pool: Pool,
+    /// The pool's addresses are of an earlier layout of the memory.
+    pub(super) moved: bool,
     pub(super) ledger: Ledger,
 }
 
 impl SplitRing {
-    /// Makes a live ring of a driver's queue, under the features that the driver acknowledged.
+    /// Makes a live ring of a driver's queue, under the features that the driver acknowledged, in the layout that `memory`
+    /// had at its last [`refresh`](GuestMemory::refresh).
     ///
     /// # Errors
     /// When the size or an alignment is not allowed, or an area is not backed by `memory`.
@@ -59,6 +62,7 @@ impl SplitRing {
             armed: true,
             heads: Heads::new(config.size),
             pool: Pool::default(),
+            moved: false,
             ledger: Ledger::default(),
         })
     }
@@ -85,7 +89,8 @@ impl SplitRing {
         &'t mut self,
         memory: &'t mut M,
     ) -> Result<SplitTurn<'t>, RingError> {
-        let moved = memory.refresh();
+        self.moved |= memory.refresh();
+        let moved = self.moved;
         let mut turn = SplitTurn::new(self, memory)?;
         if moved {
             turn.retranslate();

@@ -52,7 +52,8 @@ impl<M: GuestMemory> TxReader<M> {
     ///
     /// # Errors
     /// When the size or an alignment is not allowed, or an area is not backed by `memory`.
-    pub fn new(config: RingConfig, features: Features, memory: M) -> Result<Self, ConfigError> {
+    pub fn new(config: RingConfig, features: Features, mut memory: M) -> Result<Self, ConfigError> {
+        memory.refresh();
         let ring = SplitRing::for_reading(config, features, &memory)?;
         let header_len = HeaderRules::new(features).len();
         Ok(Self { ring, memory, header_len, refused: 0, sent: 0, bytes: 0 })
@@ -75,10 +76,11 @@ impl<M: GuestMemory> TxReader<M> {
         TxStats { frames: self.sent, bytes: self.bytes, chains_bad }
     }
 
-    /// Where the ring stands. A frame that was looked at and not completed counts as popped.
+    /// Where the ring stands: a reader that is made from here begins with the frames that were not completed.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
-        self.ring.cursor()
+        let Cursor { next_avail, next_used } = self.ring.cursor();
+        Cursor { next_avail: next_avail.wrapping_sub(self.ring.pool.free() as u16), next_used }
     }
 }
 

@@ -39,6 +39,7 @@ impl<'t> SplitTurn<'t> {
     /// length 0.
     #[cold]
     pub(super) fn retranslate(&mut self) {
+        self.ring.moved = false;
         for chain in self.ring.pool.retranslate(&mut self.memory) {
             self.stage_empty(chain);
         }

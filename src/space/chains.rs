@@ -83,9 +83,16 @@ impl RxSpace<'_> {
         })
     }
 
-    /// Whether the free chains take the whole descriptor table, so that the guest has none left to post.
+    /// Whether the free chains leave fewer descriptors of the table than the smallest of them takes, so that the guest has no
+    /// further one to post.
     pub(super) fn holds_whole_ring(&mut self) -> bool {
-        self.ring.pool().free_entries() >= self.ring.size()
+        let size = self.ring.size();
+        let (held, smallest) = self
+            .ring
+            .pool()
+            .entries()
+            .fold((0, size), |(held, smallest), entries| (held + entries, smallest.min(entries)));
+        held + smallest > size
     }
 }
 

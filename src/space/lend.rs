@@ -171,7 +171,7 @@ const MOST_AHEAD: usize = 1 << 18;
 fn lend_chains(space: &mut RxSpace<'_>, largest: usize, frames: usize) {
     let header = space.rules.len();
     let merged = space.rules.mergeable();
-    let need = if merged { header + largest } else { 0 };
+    let need = if merged { header.saturating_add(largest) } else { 0 };
     let ahead = need.saturating_mul(frames).min(MOST_AHEAD);
     space.reserve(Want { chains: frames, bytes: need.max(ahead) });
     let mut chain = 0;

@@ -8,7 +8,8 @@ use std::fmt;
 pub enum DropReason {
     /// The guest had no room, and the consumer chose to drop the newest frame then.
     RingFull,
-    /// It fits no buffer that the guest can post, or was cut by the one it was read into.
+    /// It fits no buffer that the guest can post (without merged buffers: not the one whose turn it is), or was cut by the one
+    /// it was read into.
     TooLong,
     /// It is shorter than an Ethernet header.
     Runt,

@@ -96,11 +96,11 @@ pub enum SlotError {
     /// Parts were not deposited yet: all that are missing.
     #[error("the receive worker cannot start: deposit {} first", Names(.0))]
     Missing(Vec<Part>),
-    /// A worker runs, or is being stopped.
-    #[error("the receive worker is already running")]
+    /// A worker runs, is being stopped, or has ended by itself and was not stopped since.
+    #[error("there is a receive worker already: stop or reset it first, also one that has ended")]
     Running,
     /// The driver set the queue up wrongly.
-    #[error("the receive queue's registers make no sense: {0}")]
+    #[error("the queue's registers make no sense: {0}")]
     Config(#[from] ConfigError),
     /// The system has no thread to spare.
     #[error("the receive worker's thread could not be started: {0}")]
@@ -147,12 +147,12 @@ impl<M: GuestMemory, I: IrqLine> Default for RxWorkerSlot<M, I> {
 }
 
 impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
-    /// An empty slot; `name` is given to the worker's thread. Linux shows its first 15 bytes.
+    /// An empty slot; `name` is given to the worker's thread, without any NUL. Linux shows its first 15 bytes.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         let inner = Inner { memory: None, irq: None, sources: Vec::new(), on_end: None, state: State::Idle };
         Self {
-            name: name.into(),
+            name: name.into().replace('\0', ""),
             inner: Mutex::new(inner),
             settled: Condvar::new(),
             bell: Arc::new(Bell::new()),
@@ -189,8 +189,8 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
         self.lock().offer(rank, Box::new(source));
     }
 
-    /// Sets what is called, on the worker's thread, when a worker ends for another reason than being stopped. It must
-    /// not stop the worker itself.
+    /// Sets what is called, on the worker's thread, when the next worker ends for another reason than being stopped. It
+    /// must not stop the worker itself.
     pub fn on_end(&self, hook: impl FnMut(&End) + Send + 'static) {
         self.lock().on_end = Some(Box::new(hook));
     }
@@ -242,7 +242,8 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
     /// Memory and interrupt line go back into the slot; the source is handed out.
     ///
     /// # Errors
-    /// [`SlotError::OwnThread`] when the worker's own thread calls it (from an interrupt line, say).
+    /// [`SlotError::OwnThread`] when the worker's own thread calls it (from an interrupt line, say). The worker ends all
+    /// the same, soon after that call; another thread's stop takes back what is left of it.
     pub fn stop(&self) -> Result<Option<Stopped>, SlotError> {
         let Some(outcome) = self.join()? else { return Ok(None) };
         let mut inner = self.lock();
@@ -277,6 +278,7 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
         let worker = running.thread.thread().id();
         if worker == me {
             self.bell.stop();
+            running.waker.wake_by_ref();
             return Err(SlotError::OwnThread);
         }
         let running = std::mem::replace(&mut inner.state, State::Stopping(worker));
@@ -317,9 +319,11 @@ impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
 
     /// Makes a job of the deposited parts, or leaves all of them in place.
     fn job(&mut self, config: &RxConfig, bell: &Arc<Bell>) -> Result<Job<M, I>, SlotError> {
-        let (Some(memory), Some(_), false) = (&self.memory, &self.irq, self.sources.is_empty()) else {
+        let (Some(memory), Some(_), false) = (&mut self.memory, &self.irq, self.sources.is_empty()) else {
             return Err(SlotError::Missing(self.missing()));
         };
+        // It may have been deposited long ago.
+        memory.refresh();
         let ring = SplitRing::new(config.ring, config.features, memory)?;
         let (Some(memory), Some(irq)) = (self.memory.take(), self.irq.take()) else {
             return Err(SlotError::Missing(self.missing()));

@@ -26,8 +26,10 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "KF 39  every buffer is one byte", play: bytes, verdict: "1 delivered, 1 irqs; Idle" },
     Row { name: "KF 39  little memory is posted", play: little, verdict: "1 delivered, 1 irqs; Idle" },
     Row { name: "KF 40  a segment that the driver did not ask for", play: unasked_segment, verdict: "1 delivered, 1 irqs, 1 offload; Idle" },
-    Row { name: "       a frame too long for all that can be posted", play: |set| too_long(set, Placing::Copy), verdict: "1 delivered, 1 irqs, 1 too_long; Idle" },
-    Row { name: "       the same, read, over chains of two descriptors", play: |set| too_long(set, READ), verdict: "1 delivered, 1 irqs, 1 too_long; Idle" },
+    Row { name: "       a frame too long for all that can be posted", play: |set| too_long(set, &[10, 20], 4, Placing::Copy), verdict: "1 delivered, 1 irqs, 1 too_long; Idle" },
+    Row { name: "       the same, read, over chains of two descriptors", play: |set| too_long(set, &[10, 20], 4, READ), verdict: "1 delivered, 1 irqs, 1 too_long; Idle" },
+    Row { name: "       the same over chains of three, of which no third fits the table", play: |set| too_long(set, &[10; 3], 2, Placing::Copy), verdict: "1 delivered, 1 irqs, 1 too_long; Idle" },
+    Row { name: "       the same, read", play: |set| too_long(set, &[10; 3], 2, READ), verdict: "1 delivered, 1 irqs, 1 too_long; Idle" },
     Row { name: "       frames shorter than an Ethernet header", play: runts, verdict: "1 delivered, 1 irqs, 2 runt; Idle" },
 ];
 
@@ -246,12 +248,13 @@ fn unasked_segment(set: &Set) -> Verdict {
     scene.ledger()
 }
 
-fn too_long(set: &Set, placing: Placing) -> Verdict {
-    let shapes = [Shape::chained(&[10, 20])];
+/// The table has room for so many `chains` of 30 bytes.
+fn too_long(set: &Set, chain: &[u32], chains: usize, placing: Placing) -> Verdict {
+    let shapes = [Shape::chained(chain)];
     let mut scene = Set { placing, ..set.features(Features::MRG_RXBUF).shapes(&shapes) }.open()?;
     scene.driver.post(8);
-    scene.send(4 * 30 - 12 + 1);
-    scene.send(4 * 30 - 12);
+    scene.send(chains * 30 - 12 + 1);
+    scene.send(chains * 30 - 12);
     scene.poll();
     assert_eq!(scene.drain()?.len(), 1);
     scene.ledger()

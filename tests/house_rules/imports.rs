@@ -11,7 +11,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ring",       &["mem", "spec", "sync"]),
     ("space",      &["mem", "spec", "ring"]),
     ("source",     &["space"]),
-    ("irq",        &[]),
+    ("irq",        &["sync"]),
     // A hypervisor hands out memory and interrupt lines.
     ("hypervisor", &["mem", "irq"]),
     ("engine",     &["mem", "spec", "ring", "space", "sync", "source", "irq"]),

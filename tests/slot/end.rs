@@ -98,6 +98,19 @@ fn a_line_that_panics_over_the_last_interrupt() -> Tested {
     Ok(())
 }
 
+/// The line is busy while the source fails: the interrupt for the frames before that is insisted on.
+#[test]
+fn a_source_that_fails_while_the_line_is_busy() -> Tested {
+    let trouble = |rig: &Rig| {
+        rig.script.fail();
+        rig.probe.fail([IrqFault::Busy; 5]);
+    };
+    let report = ends_by(trouble, "Source")?;
+    assert!(matches!(report.end, End::Failed(EngineError::Source(_))));
+    assert_eq!((report.stats.irqs_failed, report.stats.irqs_raised), (5, 1));
+    Ok(())
+}
+
 /// A hook that panics takes no part along.
 #[test]
 fn a_hook_that_panics() -> Tested {

@@ -160,6 +160,33 @@ fn stop_from_within(until_stopped: bool) -> Tested {
     Ok(())
 }
 
+/// A line that drops the slot of its own worker, as the last to hold it.
+struct Owner(std::sync::mpsc::Receiver<Arc<RxWorkerSlot<MockMemory, Owner>>>);
+
+impl IrqLine for Owner {
+    fn raise(&mut self) -> Result<(), IrqError> {
+        self.0.try_iter().for_each(drop);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_slot_that_its_worker_drops_ends_it_all_the_same() -> Tested {
+    let rig = Rig::new(Features::VERSION_1)?;
+    let (hand, over) = std::sync::mpsc::channel();
+    let slot = Arc::new(RxWorkerSlot::new("netrx-owner"));
+    slot.deposit_irq(Owner(over));
+    slot.deposit_memory(rig.driver.memory().clone());
+    let (source, script) = ScriptedSource::new();
+    slot.offer_source(0, source);
+    slot.driver_ok(rig.config())?;
+    runs("netrx-owner");
+    hand.send(slot)?;
+    script.frame(*b"its interrupt drops the slot");
+    eventually("the worker ends", || activity("netrx-owner").is_none());
+    Ok(())
+}
+
 #[test]
 fn a_worker_cannot_wait_for_its_own_end() -> Tested {
     stop_from_within(false)
@@ -171,13 +198,18 @@ fn nor_while_another_thread_stops_it() -> Tested {
     stop_from_within(true)
 }
 
+/// Waits until there is a thread of that name, which it gives to itself.
+fn runs(name: &str) {
+    eventually("the thread runs", || cfg!(not(target_os = "linux")) || activity(name).is_some());
+}
+
 /// Dropping the slot stops and joins the worker.
 #[test]
 fn a_dropped_slot_stops_its_worker() -> Tested {
     let rig = Rig::new(Features::VERSION_1)?.renamed("netrx-dropped");
     rig.slot.driver_ok(rig.config())?;
     let Rig { slot, script, driver, .. } = rig;
-    assert!(cfg!(not(target_os = "linux")) || activity("netrx-dropped").is_some());
+    runs("netrx-dropped");
     drop(slot);
     assert_eq!(activity("netrx-dropped"), None);
     script.frame(*b"to nobody");

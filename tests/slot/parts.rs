@@ -69,6 +69,13 @@ fn parts_come_in_any_order_from_any_thread() -> Tested {
 }
 
 #[test]
+fn a_name_may_hold_whatever_it_likes() -> Tested {
+    let mut rig = Rig::new(Features::VERSION_1)?.renamed("vm\x00 \u{fe0f}\n/rx");
+    rig.slot.driver_ok(rig.config())?;
+    rig.pass(b"the thread has a name all the same")
+}
+
+#[test]
 fn a_hypervisor_gives_memory_and_line() -> Tested {
     let mut rig = Rig::new(Features::VERSION_1)?;
     let machine = MockHypervisor::new(rig.driver.memory().clone(), 1);

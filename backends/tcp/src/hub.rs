@@ -109,6 +109,7 @@ impl Hub {
         {
             let mut lists = lock(&self.lists);
             if self.closed.load(Ordering::Relaxed) {
+                arrival.link.end();
                 return Err(Box::new(arrival));
             }
             lists.arrivals.push(arrival);

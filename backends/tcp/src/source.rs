@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
@@ -264,10 +264,13 @@ impl FrameSource for TcpSource {
             self.collect(now)?;
         }
         self.collected = false;
+        let abandoned = self.promoters.strong_count() == 0;
+        // Then what the last promoter handed over is in the lists, or was.
+        fence(Ordering::Acquire);
         if sent != Received::Empty || !self.turns.is_empty() || !self.hub.may_sleep() {
             return Ok(Received::More);
         }
-        let over = self.promoters.strong_count() == 0 && self.flows.is_empty();
+        let over = abandoned && self.flows.is_empty();
         Ok(if over { Received::Closed } else { Received::Empty })
     }
 

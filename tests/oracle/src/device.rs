@@ -264,8 +264,9 @@ impl Device {
         if room >= need {
             return None;
         }
-        let table: usize = self.held.iter().map(|held| held.chain.entries).sum();
-        let never = !header::merges(self.manner.features) || table >= self.queue.size();
+        let entries = || self.held.iter().map(|held| held.chain.entries);
+        let left = self.queue.size().saturating_sub(entries().sum());
+        let never = !header::merges(self.manner.features) || entries().all(|entries| entries > left);
         Some(if never { Placed::Gone(Fate::Dropped(DropReason::TooLong)) } else { Placed::NoRoom })
     }
 

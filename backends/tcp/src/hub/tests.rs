@@ -2,11 +2,39 @@
 
 #![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
 
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use super::*;
+use crate::Endpoint;
 use crate::machine::Segment;
+
+/// One that is refused leaves nothing behind, however long its promoter lives.
+#[test]
+fn what_comes_too_late_leaves_no_word() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let stream = TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
+    let end =
+        |last, addr: &str| Endpoint { mac: [2, 0, 0, 0, 0, last], addr: addr.parse().expect("an address") };
+    let promotion = Promotion {
+        stream,
+        remote: end(1, "10.0.0.1:80"),
+        guest: end(2, "10.0.0.2:4000"),
+        next: 1000,
+        window: 1000,
+        scale: 0,
+        mss: 1460,
+        expected: 77,
+        receive_window: 1000,
+        receive_scale: 0,
+    };
+    let hub = Arc::new(Hub::new(1, Waker::noop().clone()));
+    let promoter = crate::Promoter::new(Arc::clone(&hub));
+    hub.close();
+    assert!(promoter.promote(promotion).is_err());
+    assert!(lock(&hub.lists).changed.is_empty());
+}
 
 #[test]
 fn word_of_two_threads_does_not_take_an_acknowledgement_back() {
