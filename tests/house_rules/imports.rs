@@ -25,8 +25,8 @@ const TESTED_WITH: [&str; 2] = ["netrx-mock", "netrx-channel"];
 
 /// What is below backends and shared by them, where it is, and who may depend on it. It knows nothing of netrx itself.
 const SHARED: &[(&str, &str, &[&str])] = &[(
-    "netrx-kqueue",
-    "backends/kqueue/Cargo.toml",
+    "netrx-poller",
+    "backends/poller/Cargo.toml",
     &["backends/socketpair/Cargo.toml", "backends/tcp/Cargo.toml"],
 )];
 
@@ -240,14 +240,14 @@ mod tests {
     #[test]
     fn what_is_shared_is_its_users_and_knows_nothing_of_netrx() {
         let found = |path, text| dependencies(&File::new(path, text)).len();
-        let shared = "[dependencies]\nnetrx-kqueue.workspace = true";
+        let shared = "[dependencies]\nnetrx-poller.workspace = true";
         assert_eq!(found("backends/tcp/Cargo.toml", shared), 0);
         assert_eq!(found("backends/pcap/Cargo.toml", shared), 1);
         assert_eq!(found("Cargo.toml", shared), 1);
-        assert_eq!(found("backends/tcp/Cargo.toml", "[dev-dependencies]\nnetrx-kqueue.workspace = true"), 1);
-        assert_eq!(found("backends/kqueue/Cargo.toml", "[dependencies]\nnetrx.workspace = true"), 1);
-        assert_eq!(found("backends/kqueue/Cargo.toml", "[dev-dependencies]\nnetrx-mock.workspace = true"), 1);
-        assert_eq!(found("backends/kqueue/Cargo.toml", "[dependencies]\nlibc.workspace = true"), 0);
+        assert_eq!(found("backends/tcp/Cargo.toml", "[dev-dependencies]\nnetrx-poller.workspace = true"), 1);
+        assert_eq!(found("backends/poller/Cargo.toml", "[dependencies]\nnetrx.workspace = true"), 1);
+        assert_eq!(found("backends/poller/Cargo.toml", "[dev-dependencies]\nnetrx-mock.workspace = true"), 1);
+        assert_eq!(found("backends/poller/Cargo.toml", "[dependencies]\nlibc.workspace = true"), 0);
     }
 
     #[test]

@@ -62,9 +62,9 @@ pub(crate) const SUITES: &[Suite] = &[
         about: "clippy finds nothing, in any target, with all features",
         needs: &[],
         steps: &[
-            step(&["clippy", "--workspace", "--exclude", "netrx-kqueue", "--exclude", "netrx-socketpair",
+            step(&["clippy", "--workspace", "--exclude", "netrx-poller", "--exclude", "netrx-socketpair",
                    "--exclude", "netrx-tcp", "--all-targets", "--all-features", "--", "-D", "warnings"]),
-            step(&["clippy", "-p", "netrx-kqueue", "-p", "netrx-socketpair", "-p", "netrx-tcp", "--all-targets",
+            step(&["clippy", "-p", "netrx-poller", "-p", "netrx-socketpair", "-p", "netrx-tcp", "--all-targets",
                    "--", "-D", "warnings"]),
         ],
     },
@@ -129,9 +129,9 @@ pub(crate) const SUITES: &[Suite] = &[
         about: "the code paths for kqueue, run on Linux against libkqueue",
         needs: &[Component::Libkqueue],
         steps: &[
-            step(&["clippy", "-p", "netrx-kqueue", "-p", "netrx-socketpair", "-p", "netrx-tcp", "--all-targets",
+            step(&["clippy", "-p", "netrx-poller", "-p", "netrx-socketpair", "-p", "netrx-tcp", "--all-targets",
                    "--features", "libkqueue", "--", "-D", "warnings"]),
-            step(&["test", "-p", "netrx-kqueue", "-p", "netrx-socketpair", "-p", "netrx-tcp",
+            step(&["test", "-p", "netrx-poller", "-p", "netrx-socketpair", "-p", "netrx-tcp",
                    "--features", "libkqueue"]),
         ],
     },

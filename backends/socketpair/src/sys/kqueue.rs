@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::Waker;
 use std::time::Instant;
 
-use netrx_kqueue::{Queue, Trigger};
+use netrx_poller::{Poller, Trigger};
 
 use super::Ready;
 
@@ -15,13 +15,13 @@ const SOCKET: u32 = 0;
 /// Waits for a socket or a waker. The socket's event is level-triggered.
 #[derive(Debug)]
 pub(crate) struct Readiness {
-    queue: Queue,
+    queue: Poller,
     socket: RawFd,
 }
 
 impl Readiness {
     pub(crate) fn new(socket: BorrowedFd<'_>) -> io::Result<Self> {
-        let queue = Queue::new()?;
+        let queue = Poller::new()?;
         queue.watch(socket, SOCKET, Trigger::Level)?;
         Ok(Self { queue, socket: socket.as_raw_fd() })
     }

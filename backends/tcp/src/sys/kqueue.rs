@@ -5,18 +5,18 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::task::Waker;
 use std::time::Instant;
 
-use netrx_kqueue::{Queue, Trigger};
+use netrx_poller::{Poller, Trigger};
 
 use super::Event;
 
 /// Waits for streams or a waker. Streams are edge-triggered: the bytes that are in flight stay queued and would
 /// otherwise be told of for ever.
 #[derive(Debug)]
-pub(crate) struct Readiness(Queue);
+pub(crate) struct Readiness(Poller);
 
 impl Readiness {
     pub(crate) fn new() -> io::Result<Self> {
-        Queue::new().map(Self)
+        Poller::new().map(Self)
     }
 
     pub(crate) fn waker(&self) -> Waker {
@@ -55,7 +55,7 @@ impl Readiness {
 }
 
 /// Of urgent bytes nothing is said.
-fn news(event: netrx_kqueue::Event) -> Event {
+fn news(event: netrx_poller::Event) -> Event {
     Event { name: event.name, reads_short: true }
 }
 

@@ -35,10 +35,10 @@ pub struct Event {
 ///
 /// It borrows no descriptor: as long as it is waited by, one is to be [forgotten](Self::forget) before it is closed.
 #[derive(Debug)]
-pub struct Queue(Bell);
+pub struct Poller(Bell);
 
-impl Queue {
-    /// A queue that watches nothing but its bell.
+impl Poller {
+    /// A poller that watches nothing but its bell.
     ///
     /// # Errors
     /// When the system has no descriptors to spare: it takes one, or three where kqueue has no events of the user's own.
@@ -46,7 +46,7 @@ impl Queue {
         Bell::new(Kqueue::new()?).map(Self)
     }
 
-    /// Ends a wait, or the next one. It may outlive the queue.
+    /// Ends a wait, or the next one. It may outlive the poller.
     #[must_use]
     pub fn waker(&self) -> Waker {
         self.0.waker()
@@ -126,7 +126,7 @@ impl Queue {
 }
 
 /// The descriptor is readable while a wait would end at once; libkqueue's never is.
-impl AsFd for Queue {
+impl AsFd for Poller {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.queue().as_fd()
     }
