@@ -1,19 +1,18 @@
-//! A kernel queue and its bell, as sources use them.
+//! A queue of the system's and its bell, as sources use them.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::bell::Bell;
-use crate::sys::{self, EventFlag, Kqueue};
+use crate::sys::{Change, Queue};
 
-/// Events collected by one call, at most.
-const EVENTS: usize = 64;
 /// The longest that one sleep lasts: longer ones are refused by some systems, and waking once a day is no polling.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// When a descriptor is told of.
+/// When a poller tells of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// As long as it is readable.
@@ -35,33 +34,34 @@ pub struct Event {
 ///
 /// It borrows no descriptor: as long as it is waited by, one is to be [forgotten](Self::forget) before it is closed.
 #[derive(Debug)]
-pub struct Poller(Bell);
+pub struct Poller {
+    queue: Arc<Queue>,
+    bell: Bell,
+}
 
 impl Poller {
-    /// A poller that watches nothing but its bell.
+    /// A poller that tells of what it will watch by `trigger`.
     ///
     /// # Errors
     /// When the system has no descriptors to spare: it takes one, or three where kqueue has no events of the user's own.
-    pub fn new() -> io::Result<Self> {
-        Bell::new(Kqueue::new()?).map(Self)
+    pub fn new(trigger: Trigger) -> io::Result<Self> {
+        let queue = Arc::new(Queue::new(trigger)?);
+        let bell = Bell::new(&queue)?;
+        Ok(Self { queue, bell })
     }
 
     /// Ends a wait, or the next one. It may outlive the poller.
     #[must_use]
     pub fn waker(&self) -> Waker {
-        self.0.waker()
+        self.bell.waker()
     }
 
     /// Has a descriptor told of under `name`, the first time at once if it is readable.
     ///
     /// # Errors
     /// When the system has no memory to spare, or does not watch such a descriptor.
-    pub fn watch(&self, fd: BorrowedFd<'_>, name: u32, trigger: Trigger) -> io::Result<()> {
-        let when = match trigger {
-            Trigger::Level => EventFlag::EV_ADD,
-            Trigger::Edge => EventFlag::EV_ADD | EventFlag::EV_CLEAR,
-        };
-        self.change(fd.as_raw_fd(), name, when)
+    pub fn watch(&self, fd: BorrowedFd<'_>, name: u32) -> io::Result<()> {
+        self.queue.change(fd, name, Change::Watch)
     }
 
     /// Leaves a watched descriptor alone.
@@ -69,7 +69,7 @@ impl Poller {
     /// # Errors
     /// When it is not watched.
     pub fn hush(&self, fd: BorrowedFd<'_>, name: u32) -> io::Result<()> {
-        self.change(fd.as_raw_fd(), name, EventFlag::EV_DISABLE)
+        self.queue.change(fd, name, Change::Hush)
     }
 
     /// Takes interest in it again: it is told of at once if it is readable.
@@ -77,20 +77,15 @@ impl Poller {
     /// # Errors
     /// When it is not watched.
     pub fn listen(&self, fd: BorrowedFd<'_>, name: u32) -> io::Result<()> {
-        // To add it once more would not do: of macOS, FreeBSD and OpenBSD none enables what is there by that.
-        self.change(fd.as_raw_fd(), name, EventFlag::EV_ENABLE)
+        self.queue.change(fd, name, Change::Listen)
     }
 
     /// Forgets a descriptor, which others may hold for longer than we do.
     ///
     /// # Errors
-    /// When it is not watched, as after it was closed.
-    pub fn forget(&self, fd: RawFd) -> io::Result<()> {
-        self.change(fd, 0, EventFlag::EV_DELETE)
-    }
-
-    fn change(&self, fd: RawFd, name: u32, what: EventFlag) -> io::Result<()> {
-        self.0.queue().change(&sys::readable(fd, name, what))
+    /// When it is not watched.
+    pub fn forget(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.queue.change(fd, 0, Change::Forget)
     }
 
     /// Hands over what there is to tell of, up to 64 events; does not sleep.
@@ -112,23 +107,20 @@ impl Poller {
     }
 
     fn take(&self, at_most: Option<Duration>, mut each: impl FnMut(Event)) -> io::Result<()> {
-        let mut events = [sys::readable(0, 0, EventFlag::empty()); EVENTS];
-        let count = self.0.queue().collect(&mut events, at_most)?;
-        for event in events.iter().take(count) {
-            if self.0.is_rung_by(event) {
-                self.0.silence();
+        self.queue.collect(at_most, |number, event| {
+            if number == self.bell.number() {
+                self.bell.silence();
             } else {
-                each(Event { name: sys::name(event), ended: event.flags.contains(EventFlag::EV_EOF) });
+                each(event);
             }
-        }
-        Ok(())
+        })
     }
 }
 
 /// The descriptor is readable while a wait would end at once; libkqueue's never is.
 impl AsFd for Poller {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.queue().as_fd()
+        self.queue.as_fd()
     }
 }
 

@@ -1,17 +1,16 @@
 //! The waker's bell, as a pair of sockets, for systems whose kqueue knows no events of the user's own, or only lately.
 
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use crate::sys::{self, EventFlag, Kqueue, kevent};
+use crate::sys::{Change, Queue};
 
-/// A queue that watches one end of a pair, which remembers being rung until it is read.
+/// A pair of which the queue watches one end. It remembers being rung until it is read.
 #[derive(Debug)]
 pub(crate) struct Bell {
-    queue: Kqueue,
     near: UnixStream,
     rope: Arc<Rope>,
 }
@@ -32,24 +31,21 @@ impl Wake for Rope {
 }
 
 impl Bell {
-    pub(crate) fn new(queue: Kqueue) -> io::Result<Self> {
+    pub(crate) fn new(queue: &Queue) -> io::Result<Self> {
         let (near, far) = UnixStream::pair()?;
         near.set_nonblocking(true)?;
         far.set_nonblocking(true)?;
-        queue.change(&sys::readable(near.as_raw_fd(), 0, EventFlag::EV_ADD))?;
-        Ok(Self { queue, near, rope: Arc::new(Rope(far)) })
-    }
-
-    pub(crate) fn queue(&self) -> &Kqueue {
-        &self.queue
+        queue.change(near.as_fd(), 0, Change::Watch)?;
+        Ok(Self { near, rope: Arc::new(Rope(far)) })
     }
 
     pub(crate) fn waker(&self) -> Waker {
         Waker::from(Arc::clone(&self.rope))
     }
 
-    pub(crate) fn is_rung_by(&self, event: &kevent) -> bool {
-        event.ident == self.near.as_raw_fd() as usize
+    /// The number that its events come with.
+    pub(crate) fn number(&self) -> RawFd {
+        self.near.as_raw_fd()
     }
 
     pub(crate) fn silence(&self) {

@@ -2,38 +2,49 @@
 
 #![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
 
+use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::sys::{self, EventFlag, Kqueue, kevent};
+use crate::Trigger;
+use crate::sys::Queue;
 
-/// How many events are collected within `at_most`, and of those, how many `is_bell` says are the bell's.
-fn collected(queue: &Kqueue, at_most: Duration, is_bell: impl Fn(&kevent) -> bool) -> (usize, usize) {
-    let mut events = [sys::readable(0, 0, EventFlag::empty()); 2];
-    let count = queue.collect(&mut events, Some(at_most)).expect("it collects");
-    (count, events.iter().take(count).filter(|event| is_bell(event)).count())
+/// How long it is listened to while it is silent.
+const QUIET: Duration = Duration::from_millis(20);
+/// How long anything may take before it is called stuck.
+const STUCK: Duration = Duration::from_secs(20);
+
+/// The numbers of the events that are collected within `at_most`.
+fn collected(queue: &Queue, at_most: Duration) -> Vec<RawFd> {
+    let mut numbers = Vec::new();
+    queue.collect(Some(at_most), |number, _| numbers.push(number)).expect("it collects");
+    numbers
 }
 
 macro_rules! rings {
     ($name:ident, $bell:ty) => {
         #[test]
         fn $name() {
-            let bell = <$bell>::new(Kqueue::new().expect("a queue")).expect("a bell");
-            let collect = |at_most| collected(bell.queue(), at_most, |event| bell.is_rung_by(event));
-            assert_eq!(collect(Duration::from_millis(20)), (0, 0), "it is silent");
-            for _ in 0..100 {
-                bell.waker().wake();
+            for trigger in [Trigger::Level, Trigger::Edge] {
+                let queue = Arc::new(Queue::new(trigger).expect("a queue"));
+                let bell = <$bell>::new(&queue).expect("a bell");
+                let (rung, collect) = ([bell.number()], |at_most| collected(&queue, at_most));
+                assert_eq!(collect(QUIET), [], "it is silent");
+                for _ in 0..100 {
+                    bell.waker().wake();
+                }
+                assert_eq!(collect(STUCK), rung, "it remembers being rung");
+                bell.silence();
+                assert_eq!(collect(QUIET), [], "it is silent again");
+                let waker = bell.waker();
+                let ringing = thread::spawn(move || {
+                    thread::sleep(QUIET);
+                    waker.wake();
+                });
+                assert_eq!(collect(STUCK), rung, "it is heard while it is waited for");
+                assert!(ringing.join().is_ok());
             }
-            assert_eq!(collect(Duration::from_secs(20)), (1, 1), "it remembers being rung");
-            bell.silence();
-            assert_eq!(collect(Duration::from_millis(20)), (0, 0), "it is silent again");
-            let waker = bell.waker();
-            let ringing = thread::spawn(move || {
-                thread::sleep(Duration::from_millis(20));
-                waker.wake();
-            });
-            assert_eq!(collect(Duration::from_secs(20)), (1, 1), "it is heard while it is waited for");
-            assert!(ringing.join().is_ok());
         }
     };
 }
@@ -44,11 +55,12 @@ rings!(pair_bell_rings, super::pair::Bell);
 
 #[test]
 fn a_full_pair_bell_does_not_block_its_waker() {
-    let bell = super::pair::Bell::new(Kqueue::new().expect("a queue")).expect("a bell");
+    let queue = Queue::new(Trigger::Level).expect("a queue");
+    let bell = super::pair::Bell::new(&queue).expect("a bell");
     let waker = bell.waker();
     for _ in 0..100_000 {
         waker.wake_by_ref();
     }
     bell.silence();
-    assert_eq!(collected(bell.queue(), Duration::from_millis(20), |_| true), (0, 0));
+    assert_eq!(collected(&queue, QUIET), []);
 }

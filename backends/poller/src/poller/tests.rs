@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 
 use super::*;
+use crate::sys::EVENTS;
 
 /// How long something is watched for not happening.
 const QUIET: Duration = Duration::from_millis(30);
@@ -15,9 +16,9 @@ const STUCK: Duration = Duration::from_secs(20);
 
 /// A poller, a stream that it watches, and that one's far end.
 fn watching(name: u32, trigger: Trigger) -> (Poller, UnixStream, UnixStream) {
-    let poller = Poller::new().expect("a poller");
+    let poller = Poller::new(trigger).expect("a poller");
     let (near, far) = UnixStream::pair().expect("a pair");
-    poller.watch(near.as_fd(), name, trigger).expect("it is watched");
+    poller.watch(near.as_fd(), name).expect("it is watched");
     (poller, near, far)
 }
 
@@ -86,10 +87,10 @@ fn a_descriptor_is_forgotten_hushed_or_not() {
         if hushed {
             poller.hush(near.as_fd(), 7).expect("it is watched");
         }
-        poller.forget(near.as_raw_fd()).expect("it is watched");
+        poller.forget(near.as_fd()).expect("it is watched");
         far.write_all(b"1").expect("there is room");
         assert_quiet(&poller);
-        poller.watch(near.as_fd(), 8, Trigger::Edge).expect("it is watched");
+        poller.watch(near.as_fd(), 8).expect("it is watched");
         assert_eq!(told(&poller), [8], "by its new name");
     }
 }
@@ -120,11 +121,11 @@ fn collecting_does_not_sleep_and_takes_what_a_wait_would() {
 
 #[test]
 fn many_are_told_of_by_their_names() {
-    let poller = Poller::new().expect("a poller");
+    let poller = Poller::new(Trigger::Edge).expect("a poller");
     let mut pairs = Vec::new();
     for name in 0..3 * EVENTS as u32 {
         let (near, mut far) = UnixStream::pair().expect("a pair");
-        poller.watch(near.as_fd(), name, Trigger::Edge).expect("it is watched");
+        poller.watch(near.as_fd(), name).expect("it is watched");
         far.write_all(b"1").expect("there is room");
         pairs.push((near, far));
     }

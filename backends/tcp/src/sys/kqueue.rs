@@ -1,7 +1,7 @@
 //! Waiting with kqueue: for streams, told of once each time they get bytes, and for wakers.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ pub(crate) struct Readiness(Poller);
 
 impl Readiness {
     pub(crate) fn new() -> io::Result<Self> {
-        Poller::new().map(Self)
+        Poller::new(Trigger::Edge).map(Self)
     }
 
     pub(crate) fn waker(&self) -> Waker {
@@ -25,7 +25,7 @@ impl Readiness {
 
     /// Has news of a stream collected under `name`, the first at once if it has bytes.
     pub(crate) fn watch(&self, stream: BorrowedFd<'_>, name: u32) -> io::Result<()> {
-        self.0.watch(stream, name, Trigger::Edge)
+        self.0.watch(stream, name)
     }
 
     /// Leaves a watched stream alone.
@@ -40,7 +40,7 @@ impl Readiness {
 
     /// Forgets a stream, which others may hold for longer than we do.
     pub(crate) fn forget(&self, stream: BorrowedFd<'_>) -> io::Result<()> {
-        self.0.forget(stream.as_raw_fd())
+        self.0.forget(stream)
     }
 
     /// Hands over the news there are, as many as one call collects; does not sleep.
