@@ -1,11 +1,15 @@
 //! The waker's bell: what it is differs between systems.
 
-#[cfg(any(not(user_events), test))]
+#[cfg(epoll)]
+mod counter;
+#[cfg(any(not(any(epoll, user_events)), test))]
 mod pair;
 #[cfg(user_events)]
 mod user;
 
-#[cfg(not(user_events))]
+#[cfg(epoll)]
+pub(crate) use counter::Bell;
+#[cfg(not(any(epoll, user_events)))]
 pub(crate) use pair::Bell;
 #[cfg(user_events)]
 pub(crate) use user::Bell;

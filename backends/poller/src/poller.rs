@@ -17,7 +17,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 pub enum Trigger {
     /// As long as it is readable.
     Level,
-    /// Each time that more has come, which includes its end (`EV_CLEAR`).
+    /// Each time that more has come, which includes its end.
     Edge,
 }
 
@@ -26,13 +26,17 @@ pub enum Trigger {
 pub struct Event {
     /// The name it is watched under.
     pub name: u32,
-    /// Nothing will come any more, beside what is queued (`EV_EOF`). libkqueue says so of streams that are empty, too.
+    /// Nothing will come any more, beside what is queued. libkqueue says so of streams that are empty, too.
     pub ended: bool,
+    /// Reads may come short though more is queued: before an urgent byte, an error or the end. kqueue does not tell of
+    /// urgent bytes, so there they always may.
+    pub reads_short: bool,
 }
 
 /// Waits for descriptors or a waker.
 ///
-/// It borrows no descriptor: as long as it is waited by, one is to be [forgotten](Self::forget) before it is closed.
+/// It borrows no descriptor: as long as it is waited by, one is to be [forgotten](Self::forget) before it is closed. What
+/// a dropped one watched is forgotten, even while there are wakers.
 #[derive(Debug)]
 pub struct Poller {
     queue: Arc<Queue>,
@@ -43,7 +47,7 @@ impl Poller {
     /// A poller that tells of what it will watch by `trigger`.
     ///
     /// # Errors
-    /// When the system has no descriptors to spare: it takes one, or three where kqueue has no events of the user's own.
+    /// When the system has no descriptors to spare: it takes up to three.
     pub fn new(trigger: Trigger) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(trigger)?);
         let bell = Bell::new(&queue)?;
@@ -64,7 +68,7 @@ impl Poller {
         self.queue.change(fd, name, Change::Watch)
     }
 
-    /// Leaves a watched descriptor alone.
+    /// Leaves a watched descriptor alone, as far as the system can.
     ///
     /// # Errors
     /// When it is not watched.
@@ -117,7 +121,7 @@ impl Poller {
     }
 }
 
-/// The descriptor is readable while a wait would end at once; libkqueue's never is.
+/// The descriptor is readable while a wait would end at once, to be waited for together with others; libkqueue's never is.
 impl AsFd for Poller {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.queue.as_fd()

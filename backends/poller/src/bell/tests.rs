@@ -1,4 +1,4 @@
-//! Both bells ring in a queue of their own, whichever of them this system uses.
+//! Bells ring in a queue of their own, whichever of them this system uses.
 
 #![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
 
@@ -49,6 +49,8 @@ macro_rules! rings {
     };
 }
 
+#[cfg(epoll)]
+rings!(counter_bell_rings, super::counter::Bell);
 #[cfg(user_events)]
 rings!(user_bell_rings, super::user::Bell);
 rings!(pair_bell_rings, super::pair::Bell);

@@ -81,8 +81,9 @@ impl Queue {
             told => told?,
         };
         for event in events.into_iter().take(told as usize) {
-            let name = event.udata as usize as u32;
-            each(event.ident as RawFd, Event { name, ended: event.flags.contains(EventFlag::EV_EOF) });
+            let (name, ended) = (event.udata as usize as u32, event.flags.contains(EventFlag::EV_EOF));
+            // Of urgent bytes nothing is said.
+            each(event.ident as RawFd, Event { name, ended, reads_short: true });
         }
         Ok(())
     }

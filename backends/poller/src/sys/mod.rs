@@ -1,10 +1,17 @@
-//! What is asked of the system: the only files of this crate with `unsafe` code.
+//! What is asked of the system, by epoll or by kqueue: the only files of this crate with `unsafe` code.
+//!
+//! Both have a `Queue`: it is made, changed, and collected from.
 
+#[cfg(epoll)]
+mod epoll;
+#[cfg(kqueue)]
+pub(crate) mod kqueue;
 #[cfg(libkqueue)]
 mod libkqueue;
 
-pub(crate) mod kqueue;
-
+#[cfg(epoll)]
+pub(crate) use epoll::Queue;
+#[cfg(kqueue)]
 pub(crate) use kqueue::Queue;
 
 /// Events collected by one call, at most.
@@ -21,3 +28,6 @@ pub(crate) enum Change {
     /// It is taken out.
     Forget,
 }
+
+#[cfg(test)]
+mod tests;
