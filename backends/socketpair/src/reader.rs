@@ -9,19 +9,23 @@ use std::time::{Duration, Instant};
 use netrx::source::Watch;
 use netrx::space::Lent;
 use netrx::{FrameMeta, Placed, Received, RxSpace, SourceError};
+use netrx_poller::{Poller, Trigger};
 
 use crate::SocketError;
 use crate::calls::{BATCH, Batch, BatchEnd, Calls, Message};
-use crate::sys::{Readiness, options};
+use crate::sys::options;
 
 /// How long a system that is short of memory is left alone. Nothing else waits for a time.
 const BREATHER: Duration = Duration::from_millis(1);
+
+/// What the socket is watched under; nothing else is.
+const SOCKET: u32 = 0;
 
 /// Reads a socket by way of `calls`.
 #[derive(Debug)]
 pub(crate) struct Reader<C> {
     // Before the socket, which it watches: fields are dropped in order.
-    readiness: Readiness,
+    poller: Poller,
     socket: OwnedFd,
     calls: C,
     largest: usize,
@@ -34,8 +38,8 @@ pub(crate) struct Reader<C> {
 impl<C: Calls> Reader<C> {
     pub(crate) fn new(socket: OwnedFd, calls: C, largest: usize) -> Result<Self, SocketError> {
         options::check_kind(socket.as_fd())?;
-        let readiness = Readiness::new(socket.as_fd()).map_err(SocketError::io("watch the socket"))?;
-        Ok(Self { readiness, socket, calls, largest, gone: false, strained: false })
+        let poller = watching(socket.as_fd()).map_err(SocketError::io("watch the socket"))?;
+        Ok(Self { poller, socket, calls, largest, gone: false, strained: false })
     }
 
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
@@ -47,20 +51,21 @@ impl<C: Calls> Reader<C> {
     }
 
     pub(crate) fn waker(&self) -> Waker {
-        self.readiness.waker()
+        self.poller.waker()
     }
 
     /// Sleeps until the socket is readable, the waker was woken, or `until`.
     ///
-    /// Readiness is level-triggered: whatever `recv` left in the socket ends this at once. It cannot spin, because a
+    /// The socket is watched by level: whatever `recv` left in the socket ends this at once. It cannot spin, because a
     /// worker comes here only after `recv` has found the socket empty, never for want of room in the guest.
     pub(crate) fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
         if std::mem::take(&mut self.strained) {
             let left = until.map_or(BREATHER, |until| until.saturating_duration_since(Instant::now()));
             thread::sleep(left.min(BREATHER));
         } else if !self.gone {
-            let ready = self.readiness.wait(until).map_err(failed("wait for the socket"))?;
-            self.gone = ready.hung_up;
+            self.poller
+                .wait(until, |event| self.gone = event.ended)
+                .map_err(failed("wait for the socket"))?;
         }
         Ok(())
     }
@@ -72,7 +77,7 @@ impl<C: Calls> Reader<C> {
         } else if self.gone {
             watch.ready();
         } else {
-            watch.readable(self.readiness.as_fd());
+            watch.readable(self.poller.as_fd());
         }
     }
 
@@ -147,6 +152,13 @@ impl<C: Calls> Reader<C> {
         }
         Ok(Received::More)
     }
+}
+
+/// Waits for a socket as long as it is readable.
+fn watching(socket: BorrowedFd<'_>) -> io::Result<Poller> {
+    let poller = Poller::new(Trigger::Level)?;
+    poller.watch(socket, SOCKET)?;
+    Ok(poller)
 }
 
 /// Tells the guest's space what was read.

@@ -9,16 +9,6 @@ mod recvmmsg;
 #[cfg(any(not(recvmmsg), test))]
 mod recvmsg;
 
-#[cfg(epoll)]
-mod epoll;
-#[cfg(kqueue)]
-mod kqueue;
-
-#[cfg(epoll)]
-pub(crate) use epoll::Readiness;
-#[cfg(kqueue)]
-pub(crate) use kqueue::Readiness;
-
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -35,13 +25,6 @@ use recvmsg::receive;
 use peek::ask as peek_length;
 #[cfg(not(target_os = "linux"))]
 use peek::copy as peek_length;
-
-/// What ended a wait.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ready {
-    /// Nothing will come any more, beside what is queued.
-    pub(crate) hung_up: bool,
-}
 
 /// The best calls that this system has.
 #[derive(Debug, Default)]
