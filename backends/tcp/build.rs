@@ -4,15 +4,13 @@ use cfg_aliases::cfg_aliases;
 
 fn main() {
     cfg_aliases! {
-        // Waiting: one of the two, on every system that the crate supports.
-        epoll: { all(target_os = "linux", not(libkqueue)) },
-        kqueue: { any(bsd, target_os = "macos", libkqueue) },
-        supported: { any(epoll, kqueue) },
+        supported: { any(target_os = "linux", target_os = "macos", bsd) },
+        // Linux waits by kqueue.
         libkqueue: { all(target_os = "linux", feature = "libkqueue") },
         bsd: { any(target_os = "freebsd", target_os = "openbsd", target_os = "netbsd") },
         // Whether a socket can be looked into at an offset, and bytes be discarded unread. Linux can; where it runs the
         // code of macOS and the BSDs it does as they do.
-        peek_offset: { epoll },
+        peek_offset: { all(target_os = "linux", not(libkqueue)) },
     }
     println!("cargo::rerun-if-changed=build.rs");
 }

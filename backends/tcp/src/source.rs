@@ -11,13 +11,13 @@ use std::time::Instant;
 
 use netrx::source::{Watch, Watched};
 use netrx::{FrameSource, Received, RxSpace, SourceError};
+use netrx_poller::{Event, Poller, Trigger};
 use slab::Slab;
 
 use crate::flow::{Flow, Served};
 use crate::handle::{Alive, End, Ended, Promoter};
 use crate::hub::{Arrival, Hub, Lists};
 use crate::stream::Look;
-use crate::sys::{Event, Readiness};
 use crate::timers::Timers;
 
 /// Bytes that a connection sends before the next has its turn.
@@ -57,7 +57,8 @@ pub struct TcpSource {
     ended: Sender<Ended>,
     look: Look,
     knock: Arc<Knock>,
-    readiness: Readiness,
+    /// Watches streams by their edges: bytes that are in flight stay queued, and would otherwise be told of for ever.
+    poller: Poller,
     flows: Slab<Flow>,
     /// Flows that may have something to send, in the order of their turns.
     turns: VecDeque<u32>,
@@ -85,8 +86,8 @@ impl TcpSource {
     }
 
     fn with(places: usize, look: Look) -> io::Result<(Self, Promoter, Receiver<Ended>)> {
-        let readiness = Readiness::new()?;
-        let hub = Arc::new(Hub::new(places, readiness.waker()));
+        let poller = Poller::new(Trigger::Edge)?;
+        let hub = Arc::new(Hub::new(places, poller.waker()));
         let promoter = Promoter::new(Arc::clone(&hub));
         let (ended, ends) = channel();
         let source = Self {
@@ -94,8 +95,8 @@ impl TcpSource {
             promoters: Arc::downgrade(promoter.alive()),
             ended,
             look,
-            knock: Arc::new(Knock { woken: AtomicBool::new(false), bell: readiness.waker() }),
-            readiness,
+            knock: Arc::new(Knock { woken: AtomicBool::new(false), bell: poller.waker() }),
+            poller,
             flows: Slab::new(),
             turns: VecDeque::new(),
             timers: Timers::default(),
@@ -155,7 +156,7 @@ impl TcpSource {
         let slot = entry.key() as u32;
         arrival.link.set_slot(slot);
         let flow = entry.insert(Flow::new(arrival, self.look));
-        let watched = flow.stream.as_ref().map(|stream| self.readiness.watch(stream.as_fd(), slot));
+        let watched = flow.stream.as_ref().map(|stream| self.poller.watch(stream.as_fd(), slot));
         if let Some(Err(error)) = watched {
             flow.fail(End::Failed(error));
         }
@@ -165,10 +166,10 @@ impl TcpSource {
     /// Collects news of streams, and silences the bell.
     fn collect(&mut self, now: Instant) -> Result<(), SourceError> {
         self.collected = true;
-        let Self { flows, turns, timers, readiness, .. } = self;
-        readiness
+        let Self { flows, turns, timers, poller, .. } = self;
+        poller
             .collect(|event| {
-                news(flows, turns, readiness, event, now);
+                news(flows, turns, poller, event, now);
                 timers.follow(flows, event.name);
             })
             .map_err(failed("collect news of streams"))
@@ -184,7 +185,7 @@ impl TcpSource {
             && flow.conn.wants_bytes()
         {
             stream.hushed = false;
-            if let Err(error) = self.readiness.listen(stream.as_fd(), slot) {
+            if let Err(error) = self.poller.listen(stream.as_fd(), slot) {
                 flow.fail(End::Failed(error));
                 self.close(slot);
             }
@@ -199,7 +200,7 @@ impl TcpSource {
         let Some(flow) = self.flows.get_mut(slot as usize) else { return };
         if let Some(stream) = flow.stream.take() {
             // It fails only for a descriptor that was never watched.
-            let _ = self.readiness.forget(stream.as_fd());
+            let _ = self.poller.forget(stream.as_fd());
         }
         flow.link.end();
         let Some(fate) = flow.conn.fate().filter(|_| flow.conn.plan().is_none()) else { return };
@@ -246,7 +247,7 @@ impl TcpSource {
 
 impl AsFd for TcpSource {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.readiness.as_fd()
+        self.poller.as_fd()
     }
 }
 
@@ -280,10 +281,10 @@ impl FrameSource for TcpSource {
             return Ok(());
         }
         let until = [until, self.due()].into_iter().flatten().min();
-        let Self { flows, turns, timers, readiness, .. } = self;
-        readiness
+        let Self { flows, turns, timers, poller, .. } = self;
+        poller
             .wait(until, |event| {
-                news(flows, turns, readiness, event, Instant::now());
+                news(flows, turns, poller, event, Instant::now());
                 timers.follow(flows, event.name);
             })
             .map_err(failed("wait for streams"))?;
@@ -298,7 +299,7 @@ impl FrameSource for TcpSource {
             watch.ready();
         }
         self.due().into_iter().for_each(|due| watch.until(due));
-        watch.readable(self.readiness.as_fd());
+        watch.readable(self.poller.as_fd());
         Watched::Yes
     }
 
@@ -357,20 +358,14 @@ impl Drop for TcpSource {
 
 /// A stream has bytes or has ended. If nothing can be done for it now, it is left alone until something can: one that
 /// is stalled does not wake us twice.
-fn news(
-    flows: &mut Slab<Flow>,
-    turns: &mut VecDeque<u32>,
-    readiness: &Readiness,
-    event: Event,
-    now: Instant,
-) {
+fn news(flows: &mut Slab<Flow>, turns: &mut VecDeque<u32>, poller: &Poller, event: Event, now: Instant) {
     let Some(flow) = flows.get_mut(event.name as usize) else { return };
     flow.conn.set_readable(true, now);
     enqueue(turns, flow, event.name);
     let Some(stream) = flow.stream.as_mut() else { return };
     stream.reads_short |= event.reads_short;
     if !flow.queued && !stream.hushed {
-        stream.hushed = readiness.hush(stream.as_fd(), event.name).is_ok();
+        stream.hushed = poller.hush(stream.as_fd(), event.name).is_ok();
     }
 }
 
