@@ -14,7 +14,7 @@ use crate::hub::{Arrival, Link, Place};
 use crate::machine::{Conn, Control, Fate, News, Seq, Start, Step};
 use crate::packet::{Fields, LONGEST, Template, flag};
 use crate::stream::{Look, Stream};
-use crate::sys::peek::{self, Layout};
+use crate::sys::{self, Layout};
 
 /// Bytes read by one call into the guest's buffers, at most: two large frames.
 const READ_IN_PLACE: usize = 256 << 10;
@@ -241,7 +241,7 @@ impl Flow {
         if lent.room(0) <= layout.headers {
             return Read::NoBuffers;
         }
-        let (asked, read) = peek::into_guest(stream.as_fd(), &lent, layout);
+        let (asked, read) = sys::into_guest(stream.as_fd(), &lent, layout);
         let looked = match read {
             Ok(looked) => looked,
             Err(error) => return Read::Failed(error),
@@ -273,7 +273,7 @@ impl Flow {
         let Some(stream) = &self.stream else { return Read::Failed(io::ErrorKind::NotConnected.into()) };
         scratch.resize(LONGEST + READ_AND_COPY, 0);
         let bytes = scratch.get_mut(LONGEST..LONGEST + most).unwrap_or_default();
-        let looked = match peek::into_bytes(stream.as_fd(), bytes) {
+        let looked = match sys::into_bytes(stream.as_fd(), bytes) {
             Ok(looked) => looked,
             Err(error) => return Read::Failed(error),
         };

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::machine::Seq;
-use crate::sys::peek;
+use crate::sys;
 
 /// Bytes that are acknowledged are taken off the socket when there are so many, or when nothing is in flight: a
 /// system call for each acknowledgement would be one too many.
@@ -46,8 +46,8 @@ impl Stream {
     /// The socket's first byte has the number `base`.
     pub(crate) fn new(socket: TcpStream, base: Seq, look: Look) -> Self {
         // Whatever the reason why it cannot: looking from the first byte always works.
-        let kept = peek::keep_urgent(socket.as_fd()).is_ok();
-        let offsets = look == Look::Anywhere && kept && peek::seek(socket.as_fd(), 0).is_ok();
+        let kept = sys::keep_urgent(socket.as_fd()).is_ok();
+        let offsets = look == Look::Anywhere && kept && sys::seek(socket.as_fd(), 0).is_ok();
         Self { socket, base, at: base, offsets, reads_short: false, hushed: false }
     }
 
@@ -59,7 +59,7 @@ impl Stream {
     /// Has the next look begin at byte `seq`.
     pub(crate) fn seek(&mut self, seq: Seq) -> io::Result<()> {
         if self.at != seq {
-            peek::seek(self.socket.as_fd(), seq.since(self.base))?;
+            sys::seek(self.socket.as_fd(), seq.since(self.base))?;
             self.at = seq;
         }
         Ok(())
@@ -79,7 +79,7 @@ impl Stream {
             return Ok(());
         }
         while left > 0 {
-            match peek::discard(self.socket.as_fd(), left as usize) {
+            match sys::discard(self.socket.as_fd(), left as usize) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(len) => {
                     self.base = self.base + len as u32;

@@ -11,7 +11,7 @@ use netrx::{Engine, EngineConfig, Features, Progress};
 use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape};
 
 use super::*;
-use crate::sys::peek;
+use crate::sys;
 use crate::{Endpoint, Promotion, Segment};
 
 fn pair() -> (TcpStream, TcpStream) {
@@ -91,8 +91,8 @@ fn every_byte_arrives_a_flight_at_a_time() {
 fn reading_away_and_dropping_are_the_same() {
     let (near, mut far) = pair();
     far.write_all(b"0123456789").expect("it is open");
-    assert_eq!(peek::read_away(near.as_fd(), 3).expect("they are there"), 3);
-    assert_eq!(peek::discard(near.as_fd(), 4).expect("they are there"), 4);
+    assert_eq!(sys::read_away(near.as_fd(), 3).expect("they are there"), 3);
+    assert_eq!(sys::discard(near.as_fd(), 4).expect("they are there"), 4);
     let mut left = [0; 3];
     (&near).read_exact(&mut left).expect("they are there");
     assert_eq!(&left, b"789");

@@ -1,4 +1,5 @@
-//! Reading a stream without taking its bytes, and taking them without reading.
+//! What is asked of the operating system: reading a stream without taking its bytes, and taking them without reading. The
+//! only file of this crate with `unsafe` code.
 
 #![allow(unsafe_code, reason = "system calls on guest memory")]
 
@@ -146,7 +147,7 @@ fn receive(stream: BorrowedFd<'_>, to: *mut c_void, len: usize, flags: c_int) ->
 pub(crate) fn keep_urgent(stream: BorrowedFd<'_>) -> io::Result<()> {
     let on: c_int = 1;
     // SAFETY: the value is borrowed, and the length is its own.
-    super::done(unsafe {
+    done(unsafe {
         let (value, len) = ((&raw const on).cast(), size_of::<c_int>() as libc::socklen_t);
         libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_OOBINLINE, value, len)
     })
@@ -162,7 +163,7 @@ pub(crate) fn keep_urgent(stream: BorrowedFd<'_>) -> io::Result<()> {
 pub(crate) fn seek(stream: BorrowedFd<'_>, offset: u32) -> io::Result<()> {
     let offset = c_int::try_from(offset).unwrap_or(c_int::MAX);
     // SAFETY: the value is borrowed, and the length is its own.
-    super::done(unsafe {
+    done(unsafe {
         let (value, len) = ((&raw const offset).cast(), size_of::<c_int>() as libc::socklen_t);
         libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEEK_OFF, value, len)
     })
@@ -171,6 +172,11 @@ pub(crate) fn seek(stream: BorrowedFd<'_>, offset: u32) -> io::Result<()> {
 #[cfg(not(peek_offset))]
 pub(crate) fn seek(_stream: BorrowedFd<'_>, _offset: u32) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A call that answers with nothing but whether it worked.
+fn done(answer: c_int) -> io::Result<()> {
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 #[cfg(test)]
