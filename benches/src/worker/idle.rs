@@ -6,7 +6,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{CHANNEL, Rig, Start, WORKERS};
+use super::{Rig, Start, WORKERS, channel};
 use crate::Result;
 use crate::cli::Effort;
 use crate::report::Report;
@@ -35,7 +35,7 @@ pub(crate) fn run(effort: &Effort, report: &mut Report) -> Result<()> {
 }
 
 fn turn(start: Start, watch: Duration) -> Result<Option<f64>> {
-    let Some(rig) = Rig::start(start, 60, CHANNEL)? else { return Ok(None) };
+    let Some(rig) = Rig::start(start, 60, channel())? else { return Ok(None) };
     thread::sleep(SETTLE);
     let status = status_path(rig.worker.thread_name())?;
     let (before, begun) = (switches(&status)?, Instant::now());

@@ -1,5 +1,5 @@
-//! Bench `irqs`: interrupts per 100,000 frames at full load, where all frames wait in the channel before the guest starts,
-//! and while a producer pushes them as fast as it can, which may be slower than the worker takes them: a worker that finds
+//! Bench `irqs`: interrupts per 100,000 frames at full load, where all frames wait in the channel before worker and guest
+//! start, and while a producer pushes them as fast as it can, which may be slower than the worker takes them: a worker that finds
 //! no more frames has to decide whether to interrupt at once or to gather some first.
 //!
 //! The guest behaves as Linux's driver does (NAPI): an interrupt wakes it, it polls in rounds of 64 frames,
@@ -9,10 +9,11 @@
 //! Frames carry a number, so that lost ones are seen: a subject that loses frames is not faster for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{CHANNEL, Kick, Rig, Start, netrx, predecessor};
+use super::{IrqProbe, Kick, Rig, Start, Worker, channel, netrx, predecessor};
 use crate::Result;
 use crate::cli::Effort;
 use crate::guest::{Driver, HEADER_LEN};
@@ -75,7 +76,7 @@ struct Outcome {
     frames_per_second: f64,
 }
 
-/// Measures both workers, with small and large frames, in rounds in which the cores held still.
+/// Measures all workers, with small and large frames, in rounds in which the cores held still.
 pub(crate) fn run(effort: &Effort, report: &mut Report) -> Result<()> {
     for case in CASES {
         let name = case.name;
@@ -125,31 +126,51 @@ fn add(
 
 fn turn(start: Start, case: &Case, frames: u64) -> Result<Option<Outcome>> {
     let Case { size, supply, work, .. } = *case;
-    let channel = if supply == Supply::Waiting { frames as usize } else { CHANNEL };
-    let Some(rig) = Rig::start(start, size, channel)? else { return Ok(None) };
-    let Rig { driver, irq, kick, worker } = rig;
+    let (channel, waiting) = match supply {
+        Supply::Waiting => (crossbeam_channel::bounded(frames as usize), frames),
+        Supply::Pushed => (channel(), 0),
+    };
+    (0..waiting).try_for_each(|number| channel.0.send(numbered(number, size)))?;
     let done = AtomicBool::new(false);
-    let waiting = if supply == Supply::Waiting { frames } else { 0 };
-    (0..waiting).try_for_each(|number| worker.send(numbered(number, size)))?;
-    let begun = Instant::now();
-    let (received, took) = thread::scope(|scope| -> Result<_> {
-        let guest = Guest { driver, kick, work, next: 0, received: 0, misplaced: 0 };
-        let guest = scope.spawn(|| guest.run(&done));
-        irq.wakes(guest.thread().clone());
-        let sent = (waiting..frames).try_for_each(|number| worker.send(numbered(number, size)));
-        let finished = sent.and(worker.finish());
-        let took = begun.elapsed();
+    let ran = thread::scope(|scope| -> Result<_> {
+        let (hand, started) = mpsc::channel();
+        let done = &done;
+        let guest = scope.spawn(move || -> Result<u64> {
+            // The worker starts on the guest's thread, so that there is no time in which it meets a guest that does not run.
+            let Some(Rig { driver, irq, kick, worker }) = Rig::start(start, size, channel)? else {
+                return Ok(0);
+            };
+            irq.wakes(thread::current());
+            hand.send(Started { worker, irq, at: Instant::now() })
+                .map_err(|_| "nobody waits for the worker")?;
+            Guest { driver, kick, work, next: 0, received: 0, misplaced: 0 }.run(done)
+        });
+        let worked = match started.recv() {
+            Ok(Started { worker, irq, at }) => {
+                let sent = (waiting..frames).try_for_each(|number| worker.send(numbered(number, size)));
+                sent.and(worker.finish()).map(|()| Some((irq, at.elapsed())))
+            }
+            Err(_) => Ok(None),
+        };
         done.store(true, Ordering::Release);
         guest.thread().unpark();
         let received = guest.join().map_err(|_| "the guest's thread panicked")??;
-        finished.map(|()| (received, took))
+        worked.map(|worked| worked.map(|(irq, took)| (irq, took, received)))
     })?;
+    let Some((irq, took, received)) = ran else { return Ok(None) };
     let per_100k = |count: u64, of: u64| count as f64 * 100_000.0 / of.max(1) as f64;
     Ok(Some(Outcome {
         irqs_per_100k: per_100k(irq.count(), received),
         lost_per_100k: per_100k(frames - received, frames),
         frames_per_second: received as f64 / took.as_secs_f64(),
     }))
+}
+
+/// A worker that runs, its interrupt line, and since when.
+struct Started {
+    worker: Box<dyn Worker>,
+    irq: Arc<IrqProbe>,
+    at: Instant,
 }
 
 /// A frame that carries its number.

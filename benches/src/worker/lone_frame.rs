@@ -6,7 +6,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{CHANNEL, Rig, Start, WORKERS};
+use super::{Rig, Start, WORKERS, channel};
 use crate::Result;
 use crate::cli::Effort;
 use crate::peer::Peer;
@@ -47,7 +47,7 @@ fn pooled(turns: &[Vec<f64>], q: f64) -> Vec<f64> {
 
 /// One subject's turn: the latencies of `frames` frames, in microseconds.
 fn turn(start: Start, frames: usize, random: &mut Random) -> Result<Option<Vec<f64>>> {
-    let Some(mut rig) = Rig::start(start, FRAME, CHANNEL)? else { return Ok(None) };
+    let Some(mut rig) = Rig::start(start, FRAME, channel())? else { return Ok(None) };
     let mut latencies = Vec::with_capacity(frames);
     for at in 0..frames {
         thread::sleep(Duration::from_micros(200 + random.below(1300)));

@@ -16,17 +16,24 @@ mod predecessor;
 
 use std::sync::Arc;
 
+use crossbeam_channel::{Receiver, Sender};
+
 use crate::Result;
 use crate::guest::{Driver, HEADER_LEN, Shape};
 use crate::peer::Peer;
 
 pub(crate) use irq::IrqProbe;
 
-/// Frames that fit between the producer and the worker, unless a bench says otherwise.
-const CHANNEL: usize = 1024;
+/// What is between the producer and the worker.
+type Channel = (Sender<Vec<u8>>, Receiver<Vec<u8>>);
+
+/// An empty channel with room for 1024 frames.
+fn channel() -> Channel {
+    crossbeam_channel::bounded(1024)
+}
 
 /// A receive worker on a thread of its own, from a channel into a guest's ring, EVENT_IDX acknowledged.
-trait Worker {
+trait Worker: Send {
     /// The name of its thread, as the system knows it: at most 15 bytes.
     fn thread_name(&self) -> &'static str;
 
@@ -44,9 +51,8 @@ trait Worker {
 /// Tells a worker that the guest has posted buffers.
 type Kick = Box<dyn Fn() + Send>;
 
-/// Starts a worker on a guest whose buffers are posted, behind a channel of so many frames; `None` where there is no such
-/// subject yet.
-type Start = fn(&Driver, Arc<IrqProbe>, usize) -> Result<Option<Box<dyn Worker>>>;
+/// Starts a worker on a guest whose buffers are posted, behind a channel; `None` where there is no such subject yet.
+type Start = fn(&Driver, Arc<IrqProbe>, Channel) -> Result<Option<Box<dyn Worker>>>;
 
 /// The subjects.
 const WORKERS: [(Peer, Start); 2] = [(Peer::Netrx, netrx::start), (Peer::Predecessor, predecessor::start)];
@@ -61,7 +67,7 @@ struct Rig {
 
 impl Rig {
     /// Starts the worker, if there is one.
-    fn start(start: Start, frame: usize, channel: usize) -> Result<Option<Self>> {
+    fn start(start: Start, frame: usize, channel: Channel) -> Result<Option<Self>> {
         let mut driver = Driver::new(Shape::holding(frame + HEADER_LEN, 1))?;
         driver.post(driver.layout().shape.heads());
         let irq = Arc::new(IrqProbe::default());

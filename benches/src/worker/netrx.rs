@@ -9,7 +9,7 @@ use netrx::worker::{RxConfig, RxWorkerSlot};
 use netrx::{EngineConfig, IrqError, IrqLine};
 use netrx_channel::ChannelSource;
 
-use super::{IrqProbe, Kick, Worker};
+use super::{Channel, IrqProbe, Kick, Worker};
 use crate::Result;
 use crate::guest::netrx::{FEATURES, memory, ring_config};
 use crate::guest::{Driver, RamMap};
@@ -34,7 +34,11 @@ struct Netrx {
 }
 
 /// Starts it through the public slot, with its defaults: the latency comes first.
-pub(super) fn start(driver: &Driver, irq: Arc<IrqProbe>, channel: usize) -> Result<Option<Box<dyn Worker>>> {
+pub(super) fn start(
+    driver: &Driver,
+    irq: Arc<IrqProbe>,
+    channel: Channel,
+) -> Result<Option<Box<dyn Worker>>> {
     with(driver, irq, channel, EngineConfig::default())
 }
 
@@ -42,7 +46,7 @@ pub(super) fn start(driver: &Driver, irq: Arc<IrqProbe>, channel: usize) -> Resu
 pub(super) fn start_adaptive(
     driver: &Driver,
     irq: Arc<IrqProbe>,
-    channel: usize,
+    channel: Channel,
 ) -> Result<Option<Box<dyn Worker>>> {
     let moderation = Moderation::adaptive(PREDECESSORS_WINDOW);
     with(driver, irq, channel, EngineConfig { moderation, ..EngineConfig::default() })
@@ -51,10 +55,10 @@ pub(super) fn start_adaptive(
 fn with(
     driver: &Driver,
     irq: Arc<IrqProbe>,
-    channel: usize,
+    channel: Channel,
     engine: EngineConfig,
 ) -> Result<Option<Box<dyn Worker>>> {
-    let (frames, receiver) = crossbeam_channel::bounded(channel);
+    let (frames, receiver) = channel;
     let (end, ended) = crossbeam_channel::bounded(1);
     let slot = RxWorkerSlot::new(NAME);
     slot.deposit_memory(memory(driver)?);

@@ -9,7 +9,7 @@ use arcbox_net_inject::inline_conn::InlineConn;
 use arcbox_net_inject::irq::IrqHandle;
 use crossbeam_channel::Sender;
 
-use super::{IrqProbe, Kick, Worker};
+use super::{Channel, IrqProbe, Kick, Worker};
 use crate::Result;
 use crate::guest::{Driver, GuestRam};
 use crate::inject::predecessor_parts;
@@ -26,8 +26,12 @@ struct Predecessor {
 }
 
 /// Starts it as its product does.
-pub(super) fn start(driver: &Driver, irq: Arc<IrqProbe>, channel: usize) -> Result<Option<Box<dyn Worker>>> {
-    let (frames, rx) = crossbeam_channel::bounded(channel);
+pub(super) fn start(
+    driver: &Driver,
+    irq: Arc<IrqProbe>,
+    channel: Channel,
+) -> Result<Option<Box<dyn Worker>>> {
+    let (frames, rx) = channel;
     let (connections, conn_rx) = crossbeam_channel::unbounded();
     let (guest_mem, queue) = predecessor_parts(driver);
     let raise = move |_, _| {
