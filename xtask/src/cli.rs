@@ -1,6 +1,6 @@
 //! The command line: every task, its options and their help.
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, RangedI64ValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{cross, suites};
@@ -61,7 +61,7 @@ pub(crate) struct TestArgs {
     #[arg(long)]
     pub(crate) list: bool,
     /// How long the suite `fuzz` runs each target
-    #[arg(long, value_name = "N", default_value_t = FUZZ_SMOKE_SECONDS)]
+    #[arg(long, value_name = "N", default_value_t = FUZZ_SMOKE_SECONDS, value_parser = some_seconds())]
     pub(crate) seconds_fuzz: u32,
 }
 
@@ -87,7 +87,7 @@ Examples:
   cargo xtask bench              the full run: table, plots and report.json under target/bench/
   cargo xtask bench --quick      rougher figures within a minute")]
 pub(crate) struct BenchArgs {
-    /// Passed on to the bench crate as they are
+    /// Passed on to the bench crate as they are; `cargo xtask bench -- --help` lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
 }
@@ -103,11 +103,16 @@ pub(crate) struct FuzzArgs {
     /// The target to run; all when none is named
     pub(crate) target: Option<String>,
     /// How long to run each target
-    #[arg(long, value_name = "N", default_value_t = FUZZ_SMOKE_SECONDS)]
+    #[arg(long, value_name = "N", default_value_t = FUZZ_SMOKE_SECONDS, value_parser = some_seconds())]
     pub(crate) seconds: u32,
     /// Name the targets, run nothing
     #[arg(long)]
     pub(crate) list: bool,
+}
+
+/// To libFuzzer, none would be for ever.
+fn some_seconds() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..)
 }
 
 #[cfg(test)]
@@ -119,6 +124,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn nothing_is_fuzzed_for_no_time_or_for_ever() {
+        for args in [&["xtask", "fuzz", "--seconds", "0"], &["xtask", "test", "--seconds-fuzz", "0"]] {
+            assert!(Cli::try_parse_from(args).is_err(), "{args:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, ensure};
 
 use crate::cli::FuzzArgs;
 use crate::components::Component;
@@ -17,13 +17,14 @@ pub(crate) fn task(args: &FuzzArgs) -> Result<()> {
         targets().iter().for_each(|target| println!("{target}"));
         return Ok(());
     }
+    if let Some(target) = &args.target {
+        let targets = targets();
+        ensure!(targets.contains(target), "no fuzz target {target}; there are: {targets:?}");
+    }
     for component in [Component::Nightly, Component::CargoFuzz, Component::CxxCompiler] {
         component.provide()?;
     }
     match &args.target {
-        Some(target) if !targets().contains(target) => {
-            bail!("no fuzz target {target}; there are: {:?}", targets())
-        }
         Some(target) => process::stream(&mut command(target, args.seconds)?),
         None => all(args.seconds),
     }
