@@ -212,7 +212,12 @@ impl Args {
             file.is_none() || self.data.is_none(),
             "--source pcap FILE and --data name a capture each; give one"
         );
-        Ok((source, file.or(self.data.as_deref())))
+        let read = file.or(self.data.as_deref());
+        ensure!(
+            !read.zip(self.out.as_deref()).is_some_and(|(read, out)| are_one(read, out)),
+            "--out would write over the capture that is to be sent"
+        );
+        Ok((source, read))
     }
 
     fn quota(&self) -> Quota {
@@ -245,6 +250,11 @@ fn replayable(capture: Capture) -> Result<Traffic> {
         );
     }
     Ok(Traffic::Capture(Arc::new(capture)))
+}
+
+/// Whether both name the same file, which is there.
+fn are_one(left: &Path, right: &Path) -> bool {
+    matches!((left.canonicalize(), right.canonicalize()), (Ok(left), Ok(right)) if left == right)
 }
 
 fn create(path: &Path) -> Result<Out> {

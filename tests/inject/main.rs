@@ -160,6 +160,16 @@ fn without_json_there_is_a_table_and_no_bar_without_a_terminal() -> Outcome {
     Ok(())
 }
 
+#[cfg(unix)]
+#[test]
+fn on_a_terminal_there_is_a_bar_until_the_end() -> Outcome {
+    let by_frames = program::shown("--frames 200000 --json")?;
+    assert!(by_frames.contains("of 200,000 frames"), "{by_frames:?}");
+    let by_time = program::shown("--seconds 0.5 --json")?;
+    assert!(by_time.contains(" %  ") && by_time.contains("/s"), "{by_time:?}");
+    Ok(())
+}
+
 #[test]
 fn it_sends_for_as_long_as_it_is_told() -> Outcome {
     for source in ["socketpair", "channel", "pcap"] {

@@ -1,9 +1,14 @@
 //! Finds the example's program, and runs it.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::{env, fs, io};
+
+#[cfg(unix)]
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// How a run ended.
 #[derive(Debug)]
@@ -28,6 +33,22 @@ pub(crate) fn inject(flags: &str) -> io::Result<Ran> {
 /// Runs the example with these flags.
 pub(crate) fn run(flags: &[&str]) -> io::Result<Ran> {
     Ok(command(flags)?.output()?.into())
+}
+
+/// Runs the example with a terminal as its stderr; returns what that was shown.
+#[cfg(unix)]
+pub(crate) fn shown(flags: &str) -> io::Result<String> {
+    let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+    grantpt(&far)?;
+    unlockpt(&far)?;
+    let near = ptsname(&far, Vec::new())?.into_string().map_err(io::Error::other)?;
+    let near = File::options().write(true).open(near)?;
+    let mut child = command(&flags.split_whitespace().collect::<Vec<_>>())?.stderr(near).spawn()?;
+    let mut shown = Vec::new();
+    // A terminal that nobody writes to any more is an error to its reader.
+    let _ = File::from(far).read_to_end(&mut shown);
+    child.wait()?;
+    Ok(String::from_utf8_lossy(&shown).into_owned())
 }
 
 /// Runs the example with nobody at the other end of its stdout.

@@ -22,6 +22,17 @@ fn is_refused(flags: &[&str], words: &[&str]) -> Outcome {
 }
 
 #[test]
+fn what_is_to_be_sent_is_not_written_over() -> Outcome {
+    let path = scratch("both.pcap");
+    fs::write(&path, file(Form::Pcap, &[vec![1; 60]]))?;
+    let (before, both) = (fs::read(&path)?, path.to_str().unwrap_or_default());
+    is_refused(&["--data", both, "--out", both], &["--out"])?;
+    is_refused(&["--source", "pcap", both, "--out", both], &["--out"])?;
+    assert_eq!(fs::read(&path)?, before);
+    Ok(())
+}
+
+#[test]
 fn bad_flags() -> Outcome {
     let cases: &[(&str, &[&str])] = &[
         ("--bogus", &["--bogus"]),

@@ -34,8 +34,9 @@ mod vmm {
     use std::io::{self, Write};
     use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
     use std::sync::Arc;
+    use std::sync::mpsc::RecvTimeoutError;
     use std::thread;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use netrx::{EngineConfig, Features, IrqId, RxConfig, RxWorkerSlot};
     use netrx_mock::{
@@ -79,18 +80,29 @@ mod vmm {
         let guest =
             GuestThread::spawn(driver, interrupts.clone(), Refill::Eager, false, move || kick.kick(), each);
 
-        let ended = ends.recv()?;
+        // Without the guest, nobody would acknowledge anything any more.
+        let ended = loop {
+            match ends.recv_timeout(Duration::from_millis(100)) {
+                Err(RecvTimeoutError::Timeout) if !guest.has_ended() => {}
+                ended => break ended,
+            }
+        };
         let seconds = begin.elapsed().as_secs_f64();
         let report = guest.stop().ok_or("the guest panicked")?;
+        if let Some(violation) = report.violation {
+            return Err(format!("the guest was wronged: {violation}").into());
+        }
+        let ended = ended?;
         host.join().map_err(|_| "the host panicked")??;
         slot.stop()?;
         let mib = ended.counts.acknowledged as f64 / f64::from(1 << 20);
         println!("{:?}: {mib:.0} MiB in {seconds:.2} s, {:.0} MiB/s", ended.end, mib / seconds);
         println!("{} frames, {} interrupts", report.frames, interrupts.raised());
-        match (report.violation, ended.counts.acknowledged) {
-            (None, acknowledged) if acknowledged == bytes => Ok(()),
-            other => Err(format!("not all arrived as it should: {other:?}").into()),
+        if ended.counts.acknowledged != bytes {
+            let of = format!("{} of {bytes} bytes", ended.counts.acknowledged);
+            return Err(format!("the connection ended after {of}: {:?}", ended.end).into());
         }
+        Ok(())
     }
 
     /// The host's thread.

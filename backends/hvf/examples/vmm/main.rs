@@ -51,8 +51,9 @@ fn run(Args { program: file }: Args) -> anyhow::Result<()> {
     use netrx::mem::Translator;
 
     let program = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let load =
-        |memory: &_| Ok(Translator::new(memory).contiguous(vmm::RAM, program.len())?.copy_from(&program));
+    let (len, ram) = (program.len(), vmm::RAM_LEN);
+    anyhow::ensure!(len <= ram, "{} has {len} bytes, the guest's memory {ram}", file.display());
+    let load = |memory: &_| Ok(Translator::new(memory).contiguous(vmm::RAM, len)?.copy_from(&program));
     vmm::run(load).map(drop)
 }
 

@@ -16,7 +16,7 @@ use crate::vm::{self, Vm};
 
 /// Where the guest's memory and its program begin.
 pub(crate) const RAM: Gpa = Gpa(0x4000_0000);
-const RAM_LEN: usize = 16 << 20;
+pub(crate) const RAM_LEN: usize = 16 << 20;
 
 /// PSCI's `SYSTEM_OFF`, and what it answers to all else.
 const SYSTEM_OFF: u64 = 0x8400_0008;

@@ -74,18 +74,23 @@ pub(crate) fn run() -> Result<()> {
         })
     });
 
+    let mut received = 0;
     for frame in FRAMES {
         frames.send(frame)?;
-        let sum = summed.recv()?;
+        // A processor that has ended says why when it is joined.
+        let Ok(sum) = summed.recv() else { break };
         println!("the guest received {} bytes with the sum {sum:08x}: {frame:?}", frame.len());
         ensure!(sum == guest::sum(frame.as_bytes()), "the guest received something else");
+        received += 1;
     }
 
-    let stats = slot.stop()?.context("a worker ran")?.report.stats;
-    println!("{} frames, {} interrupts", stats.frames_delivered, stats.irqs_raised);
     stop.store(true, Ordering::SeqCst);
     vcpus.exit()?;
-    cpu.join().map_err(|_| anyhow!("the vCPU's thread panicked"))?
+    cpu.join().map_err(|_| anyhow!("the vCPU's thread panicked"))??;
+    ensure!(received == FRAMES.len(), "the guest ended after {received} frames");
+    let stats = slot.stop()?.context("a worker ran")?.report.stats;
+    println!("{} frames, {} interrupts", stats.frames_delivered, stats.irqs_raised);
+    Ok(())
 }
 
 /// Runs the guest until told to stop.
