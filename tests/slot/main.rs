@@ -1,7 +1,8 @@
-//! The worker and its slot, from outside: parts, starts and stops, ends of every kind, idleness, and what is beside it.
+//! The worker and its slot, from outside: parts, starts and stops, ends of every kind, events, idleness, and what is beside it.
 
 mod beside;
 mod end;
+mod events;
 mod idle;
 mod life;
 mod parts;
