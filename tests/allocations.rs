@@ -176,7 +176,7 @@ impl Case {
         let mut driver = FakeDriver::new(&memory, DriverConfig::new(64, self.features, self.shape.clone()))?;
         let ring = SplitRing::new(driver.ring_config(), self.features, &memory)?;
         let config = EngineConfig { when_full: self.when_full, ..EngineConfig::default() };
-        let mut engine = Engine::new(ring, memory, MockIrq::new().0, self.features, config);
+        let mut engine = Engine::new(ring, memory, MockIrq::new().0, config);
         let counters = engine.counters();
         let mut source = Ready::new(way, self.len);
         let mut taken = Taken::default();

@@ -51,7 +51,7 @@ impl Scene {
         let driver =
             FakeDriver::new(&memory, DriverConfig::new(size, Features::VERSION_1, Shape::single(200)))?;
         let ring = SplitRing::new(driver.ring_config(), driver.features(), &memory)?;
-        let engine = Engine::new(ring, memory.clone(), MockIrq::new().0, driver.features(), config);
+        let engine = Engine::new(ring, memory.clone(), MockIrq::new().0, config);
         Ok(Self { memory, driver, engine })
     }
 

@@ -60,8 +60,7 @@ fn polled(frames: usize, progress: Progress) -> Result<Logged> {
     driver.post(8);
     let logged = Logged { used: driver.ring_config().used, memory, copied: Arc::default() };
     let ring = SplitRing::new(driver.ring_config(), driver.features(), &logged)?;
-    let mut engine =
-        Engine::new(ring, logged.clone(), MockIrq::new().0, driver.features(), EngineConfig::default());
+    let mut engine = Engine::new(ring, logged.clone(), MockIrq::new().0, EngineConfig::default());
     let (mut source, script) = ScriptedSource::new();
     (0..frames).for_each(|_| script.frame([1; 60]));
     assert_eq!(engine.poll(&mut source, Instant::now())?, progress);

@@ -78,7 +78,7 @@ fn interrupts(limits: Moderation, batch: u64) -> Result<usize, Box<dyn Error>> {
     let budget = Budget { frames: u32::MAX, bytes: u64::MAX };
     let config = EngineConfig { moderation: limits, budget, ..EngineConfig::default() };
     let (line, raised): (_, Receiver<()>) = channel();
-    let mut engine = Engine::new(ring, memory, Line(line), driver.features(), config);
+    let mut engine = Engine::new(ring, memory, Line(line), config);
     let clock = Ticks { begin: Instant::now(), frames: AtomicU32::new(0) };
     let mut source = Many { clock: &clock, left: FRAMES, batch };
     while engine.poll(&mut source, &clock)? == Progress::More {}

@@ -64,7 +64,7 @@ fn rig(features: Features, shape: Shape, when_full: WhenFull) -> Result<Rig, Box
     let driver = FakeDriver::new(&memory, DriverConfig::new(64, features, shape))?;
     let ring = SplitRing::new(driver.ring_config(), features, &memory)?;
     let config = EngineConfig { when_full, ..EngineConfig::default() };
-    let engine = Engine::new(ring, memory, MockIrq::new().0, features, config);
+    let engine = Engine::new(ring, memory, MockIrq::new().0, config);
     Ok(Rig { driver, engine })
 }
 
@@ -261,7 +261,7 @@ fn a_guest_cannot_change_what_is_on_the_tape() -> Tested {
         let sent = frames(lens);
         let mut source = Raced { memory: memory.clone(), buffers, frames: sent.clone(), tape: Tape::new() };
         let ring = SplitRing::new(driver.ring_config(), features, &memory)?;
-        let mut engine = Engine::new(ring, memory, MockIrq::new().0, features, EngineConfig::default());
+        let mut engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
         assert_eq!(engine.poll(&mut source, Instant::now())?, Progress::Closed);
         assert_eq!(delivered(&source.tape), sent);
         assert_eq!(driver.drain_frames()?, sent, "what is on the tape is what the guest got");

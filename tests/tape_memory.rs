@@ -40,7 +40,7 @@ fn a_guest_with_a_megabyte_does_not_make_the_host_hold_more() -> Result<(), Box<
     let memory = MockMemory::heap(&[1 << 20]);
     let mut driver = FakeDriver::new(&memory, DriverConfig::new(64, features, Shape::single(16)))?;
     let ring = SplitRing::new(driver.ring_config(), features, &memory)?;
-    let mut engine = Engine::new(ring, memory, MockIrq::new().0, features, EngineConfig::default());
+    let mut engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
     // All of them are the same 256 KiB.
     for head in 0..64 {
         driver.hostile().descriptor(head, Gpa(0x4004_0000), 1 << 18, 2, 0).offer(head);

@@ -73,8 +73,7 @@ fn every_write_is_in_the_dirty_log() -> Done {
     let buffer = HIGH + 0x2ff8;
     post(&memory, 0, buffer, 2048)?;
     let ring = SplitRing::new(ring(), Features::VERSION_1, &*memory)?;
-    let mut engine =
-        Engine::new(ring, memory.clone(), MockIrq::new().0, Features::VERSION_1, EngineConfig::default());
+    let mut engine = Engine::new(ring, memory.clone(), MockIrq::new().0, EngineConfig::default());
     let (mut source, script) = ScriptedSource::new();
     script.frame(vec![1; 100]);
     assert_eq!(engine.poll(&mut source, Instant::now())?, Progress::Idle);
@@ -94,8 +93,7 @@ fn a_swapped_map_is_seen_at_the_next_turn() -> Done {
     let memory = AtomicMemory::from(atomic.clone());
     post(&memory, 0, HIGH, 2048)?;
     let ring = SplitRing::new(ring(), Features::VERSION_1, &memory)?;
-    let mut engine =
-        Engine::new(ring, memory, MockIrq::new().0, Features::VERSION_1, EngineConfig::default());
+    let mut engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
     let (mut source, script) = ScriptedSource::new();
     script.frame(vec![7; 64]);
     assert_eq!(engine.poll(&mut source, Instant::now())?, Progress::Starved);

@@ -32,7 +32,6 @@ use crate::mem::GuestMemory;
 use crate::ring::{Cursor, RingError, SplitRing};
 use crate::source::{FrameSource, SourceError};
 use crate::space::RxSpace;
-use crate::spec::{Features, HeaderRules};
 use moderation::Moderator;
 use turn::Turn;
 
@@ -44,7 +43,6 @@ pub struct Engine<M, I> {
     ring: SplitRing,
     memory: M,
     irq: I,
-    rules: HeaderRules,
     moderator: Moderator,
     config: EngineConfig,
     counters: Arc<Counters>,
@@ -83,13 +81,12 @@ pub enum EngineError {
 }
 
 impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
-    /// An engine that follows the features the driver acknowledged.
-    pub fn new(ring: SplitRing, memory: M, irq: I, features: Features, config: EngineConfig) -> Self {
+    /// An engine over a ring, under the features that the ring was made under.
+    pub fn new(ring: SplitRing, memory: M, irq: I, config: EngineConfig) -> Self {
         Self {
             ring,
             memory,
             irq,
-            rules: HeaderRules::new(features),
             moderator: Moderator::new(config.moderation),
             config,
             counters: Arc::default(),
@@ -180,10 +177,11 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
 
     #[inline(always)]
     fn turn<'t>(&'t mut self, clock: &'t dyn Clock) -> Result<Turn<'t, I>, EngineError> {
+        let rules = self.ring.rules();
         let ring = self.ring.turn(&mut self.memory)?;
         let Budget { frames, bytes } = self.config.budget;
         Ok(Turn {
-            space: RxSpace::new(ring, self.rules, frames as usize, bytes),
+            space: RxSpace::new(ring, rules, frames as usize, bytes),
             irq: &mut self.irq,
             moderator: &mut self.moderator,
             config: &self.config,

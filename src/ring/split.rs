@@ -10,6 +10,7 @@ use crate::spec::{Features, HeaderRules, MIN_FRAME};
 #[derive(Debug)]
 pub struct SplitRing {
     pub(super) config: RingConfig,
+    pub(super) rules: HeaderRules,
     pub(super) event_idx: bool,
     pub(super) indirect: bool,
     pub(super) access: Access,
@@ -50,6 +51,7 @@ impl SplitRing {
         let rules = HeaderRules::new(features);
         Ok(Self {
             config,
+            rules,
             event_idx: features.has(Features::EVENT_IDX),
             indirect: features.has(Features::INDIRECT_DESC),
             access: Access::Write,
@@ -81,6 +83,12 @@ impl SplitRing {
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         self.cursor
+    }
+
+    /// What its features say of headers.
+    #[inline(always)]
+    pub(crate) fn rules(&self) -> HeaderRules {
+        self.rules
     }
 
     /// Maps the ring for a turn, in the memory's layout as it is now.

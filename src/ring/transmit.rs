@@ -29,7 +29,6 @@ const MAX_FRAME: usize = 1 << 17;
 pub struct TxReader<M> {
     ring: SplitRing,
     memory: M,
-    header_len: usize,
     refused: u64,
     sent: u64,
     bytes: u64,
@@ -55,8 +54,7 @@ impl<M: GuestMemory> TxReader<M> {
     pub fn new(config: RingConfig, features: Features, mut memory: M) -> Result<Self, ConfigError> {
         memory.refresh();
         let ring = SplitRing::for_reading(config, features, &memory)?;
-        let header_len = HeaderRules::new(features).len();
-        Ok(Self { ring, memory, header_len, refused: 0, sent: 0, bytes: 0 })
+        Ok(Self { ring, memory, refused: 0, sent: 0, bytes: 0 })
     }
 
     /// Begins a turn. Frames that the turn before did not complete come again.
@@ -64,8 +62,9 @@ impl<M: GuestMemory> TxReader<M> {
     /// # Errors
     /// When the ring is not in guest memory any more.
     pub fn turn(&mut self) -> Result<TxTurn<'_>, RingError> {
-        let Self { ring, memory, header_len, refused, sent, bytes } = self;
-        Ok(TxTurn { ring: ring.turn(memory)?, header_len: *header_len, refused, sent, bytes })
+        let Self { ring, memory, refused, sent, bytes } = self;
+        let header_len = ring.rules().len();
+        Ok(TxTurn { ring: ring.turn(memory)?, header_len, refused, sent, bytes })
     }
 
     /// What was read so far.

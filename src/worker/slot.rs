@@ -329,7 +329,7 @@ impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
             return Err(SlotError::Missing(self.missing()));
         };
         let (rank, source) = self.sources.remove(0);
-        let mut engine = Engine::new(ring, memory, irq, config.features, config.engine);
+        let mut engine = Engine::new(ring, memory, irq, config.engine);
         if config.restored {
             engine.owe_interrupt();
         }

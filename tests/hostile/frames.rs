@@ -186,7 +186,7 @@ fn patched(set: &Set) -> Verdict {
     let ring = driver.ring_config();
     let mut source = Looking { memory: memory.clone(), first, used: ring.used, seen: Vec::new() };
     let split = SplitRing::new(ring, driver.features(), &memory)?;
-    let mut engine = Engine::new(split, memory, MockIrq::new().0, driver.features(), EngineConfig::default());
+    let mut engine = Engine::new(split, memory, MockIrq::new().0, EngineConfig::default());
     let _ = engine.poll(&mut source, Instant::now())?;
     let visible = source.word(Gpa(ring.used.0 + 2));
     driver.audit()?;

@@ -40,7 +40,7 @@ fn under_load(set: &Set) -> Verdict {
         },
         budget: Budget { frames: 10, bytes: u64::MAX },
     };
-    let mut engine = Engine::new(ring, memory, irq, driver.features(), config);
+    let mut engine = Engine::new(ring, memory, irq, config);
     let (mut source, script) = ScriptedSource::new();
     (0..1000).for_each(|_| script.frame([3; 60]));
     let now = Instant::now();

@@ -23,6 +23,7 @@ const ISLANDS: &[(&str, &str)] = &[
     ("tests/loom/tests/vcpus/framework.rs", "exports the symbol of the framework that it models"),
     ("tests/loom/src/ram.rs",  "guest memory of the models"),
     ("tests/dirty_log.rs",     "a memory that watches another"),
+    ("tests/layout.rs",        "a memory that hides another"),
     ("tests/allocations.rs",   "counting allocator"),
     ("backends/*/tests/allocations.rs", "counting allocator"),
     ("benches/",               "counting allocators and floors to measure against"),

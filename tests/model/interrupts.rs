@@ -21,7 +21,7 @@ fn a_sleeper_is_woken_after(turns: usize, budget: u32, features: Features) -> Te
         budget: Budget { frames: budget, bytes: u64::MAX },
     };
     let (irq, probe) = MockIrq::new();
-    let mut engine = Engine::new(ring, memory, irq, features, config);
+    let mut engine = Engine::new(ring, memory, irq, config);
     let (mut source, script) = ScriptedSource::new();
     let now = Instant::now();
 
@@ -67,7 +67,7 @@ fn what_is_held_back_for_want_of_frames_falls_due() -> Tested {
     let latency = Duration::from_millis(1);
     let config = EngineConfig { moderation: Moderation::adaptive(latency), ..EngineConfig::default() };
     let (irq, probe) = MockIrq::new();
-    let mut engine = Engine::new(ring, memory, irq, Features::NONE, config);
+    let mut engine = Engine::new(ring, memory, irq, config);
     let (mut source, script) = ScriptedSource::new();
     let mut now = Instant::now();
 

@@ -28,7 +28,7 @@ fn rig(size: u16, features: Features) -> Rig {
     let config = DriverConfig::new(size, features, Shape::single(2048));
     let driver = FakeDriver::new(&memory, config).expect("it fits");
     let ring = SplitRing::new(driver.ring_config(), features, &memory).expect("it makes sense");
-    let engine = Engine::new(ring, memory, MockIrq::new().0, features, EngineConfig::default());
+    let engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
     Rig { driver, engine }
 }
 

@@ -20,7 +20,7 @@
 //!
 //! let ring = SplitRing::new(driver.ring_config(), driver.features(), &memory)?;
 //! let (irq, interrupts) = MockIrq::new();
-//! let mut engine = Engine::new(ring, memory, irq, driver.features(), EngineConfig::default());
+//! let mut engine = Engine::new(ring, memory, irq, EngineConfig::default());
 //! let (mut source, script) = ScriptedSource::new();
 //! script.frame(b"to the guest, from its host: hi");
 //!

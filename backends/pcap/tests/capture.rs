@@ -204,7 +204,7 @@ fn replay(mut source: CaptureSource) -> Result<Vec<Vec<u8>>, Box<dyn std::error:
     let config = DriverConfig::new(4, Features::VERSION_1, Shape::single(2048));
     let mut driver = FakeDriver::new(&memory, config)?;
     let ring = SplitRing::new(driver.ring_config(), driver.features(), &memory)?;
-    let mut engine = Engine::new(ring, memory, MockIrq::new().0, driver.features(), EngineConfig::default());
+    let mut engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
     let mut arrived = Vec::new();
     loop {
         driver.post(4);

@@ -33,7 +33,7 @@ impl Guest {
         let driver =
             FakeDriver::new(&memory, DriverConfig::new(64, features, Shape::single(4096))).expect("it fits");
         let ring = SplitRing::new(driver.ring_config(), features, &memory).expect("it makes sense");
-        let engine = Engine::new(ring, memory, MockIrq::new().0, features, EngineConfig::default());
+        let engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
         let end = |mac, addr: &str| Endpoint { mac: [2, 0, 0, 0, 0, mac], addr: addr.parse().expect("one") };
         let promotion = Promotion {
             stream: near,

@@ -46,5 +46,5 @@ pub(crate) fn engine(driver: &Driver, features: Features, frames: u32) -> Result
     let ring = SplitRing::new(ring_config(driver), features, &memory)?;
     let budget = Budget { frames, bytes: u64::MAX };
     let config = EngineConfig { moderation: Moderation::NONE, budget, ..EngineConfig::default() };
-    Ok(Engine::new(ring, memory, Count, features, config))
+    Ok(Engine::new(ring, memory, Count, config))
 }

@@ -50,5 +50,5 @@ pub fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 pub fn engine<I: IrqLine>(guest: &Guest, irq: I) -> Option<Engine<Arc<Ram>, I>> {
     let memory = guest.memory();
     let ring = SplitRing::new(guest.ring_config(), guest.features(), &memory).ok()?;
-    Some(Engine::new(ring, memory, irq, guest.features(), EngineConfig::default()))
+    Some(Engine::new(ring, memory, irq, EngineConfig::default()))
 }

@@ -218,7 +218,7 @@ fn start_engine(
     (features, config): &(Features, EngineConfig),
 ) -> Result<Engine<MockMemory, MockIrq>, ConfigError> {
     let split = SplitRing::new(ring, *features, memory)?;
-    Ok(Engine::new(split, memory.clone(), MockIrq::to(probe), *features, *config))
+    Ok(Engine::new(split, memory.clone(), MockIrq::to(probe), *config))
 }
 
 /// An engine's config for a device's manner.

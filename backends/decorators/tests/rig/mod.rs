@@ -59,7 +59,7 @@ impl Rig {
         let memory = MockMemory::heap(&[1 << 20, 1 << 20]);
         let driver = FakeDriver::new(&memory, DriverConfig::new(size, features, shape))?;
         let ring = SplitRing::new(driver.ring_config(), features, &memory)?;
-        let engine = Engine::new(ring, memory, MockIrq::new().0, features, config);
+        let engine = Engine::new(ring, memory, MockIrq::new().0, config);
         Ok(Self { driver, engine })
     }
 

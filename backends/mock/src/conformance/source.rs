@@ -51,7 +51,7 @@ pub(super) fn rig(size: u16, features: Features, shape: Shape) -> Option<Rig> {
     let memory = MockMemory::heap(&[1 << 20, 1 << 20]);
     let driver = FakeDriver::new(&memory, DriverConfig::new(size, features, shape)).ok()?;
     let ring = SplitRing::new(driver.ring_config(), features, &memory).ok()?;
-    let engine = Engine::new(ring, memory, MockIrq::new().0, features, EngineConfig::default());
+    let engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
     Some(Rig { driver, engine })
 }
 

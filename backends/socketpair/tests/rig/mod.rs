@@ -28,7 +28,7 @@ impl Rig {
         let memory = MockMemory::heap(&[2 << 20, 2 << 20]);
         let driver = FakeDriver::new(&memory, DriverConfig::new(size, features, shape)).expect("it fits");
         let ring = SplitRing::new(driver.ring_config(), features, &memory).expect("it makes sense");
-        let engine = Engine::new(ring, memory, MockIrq::new().0, features, EngineConfig::default());
+        let engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
         Self { driver, engine }
     }
 

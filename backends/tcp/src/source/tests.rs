@@ -43,7 +43,7 @@ fn transfer(features: Features, shape: Shape, bytes: &[u8], lose: usize) -> (Vec
     let memory = MockMemory::heap(&[2 << 20]);
     let mut driver = FakeDriver::new(&memory, DriverConfig::new(64, features, shape)).expect("it fits");
     let ring = SplitRing::new(driver.ring_config(), features, &memory).expect("it makes sense");
-    let mut engine = Engine::new(ring, memory, MockIrq::new().0, features, EngineConfig::default());
+    let mut engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
     let (near, mut far) = pair();
     let connection = promoter.promote(promotion(near)).expect("it is taken over");
     let (sent, mut got, mut frames) = (bytes.to_vec(), Vec::new(), 0);

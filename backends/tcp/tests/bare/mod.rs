@@ -38,7 +38,7 @@ impl Bare {
         let memory = MockMemory::heap(&[1 << 20]);
         let driver = FakeDriver::new(&memory, DriverConfig::new(16, features, shape)).expect("it fits");
         let ring = SplitRing::new(driver.ring_config(), features, &memory).expect("it makes sense");
-        let engine = Engine::new(ring, memory, MockIrq::new().0, features, EngineConfig::default());
+        let engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
         Self { source, promoter, ends, engine, driver }
     }
 

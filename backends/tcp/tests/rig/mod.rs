@@ -77,7 +77,7 @@ impl World {
         let driver = FakeDriver::new(&memory, DriverConfig::new(64, features, shape)).expect("it fits");
         let ring = SplitRing::new(driver.ring_config(), features, &memory).expect("it makes sense");
         let (line, irq) = MockIrq::new();
-        let engine = Engine::new(ring, memory, line, features, config);
+        let engine = Engine::new(ring, memory, line, config);
         let mut card = Card::default();
         let now = smoltcp::time::Instant::from_millis(0);
         let mut stack = Interface::new(Config::new(HardwareAddress::Ip), &mut card, now);
