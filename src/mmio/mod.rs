@@ -32,7 +32,7 @@ pub use irq::MmioIrq;
 pub use transmit::Transmit;
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use bank::{Bank, Effect, RECEIVE, TRANSMIT};
 
@@ -59,11 +59,7 @@ pub struct MmioDevice<M: GuestMemory + 'static, L: LevelLine> {
     engine: EngineConfig,
     /// Bit by bit, the queues that are served.
     served: AtomicU32,
-    on_end: Arc<Mutex<Option<EndHook>>>,
 }
-
-/// The consumer's hook for the worker's end.
-type EndHook = Box<dyn FnMut(&End) + Send>;
 
 /// What the host failed to do for a guest's access. The guest's own mistakes are no errors.
 #[derive(Debug, thiserror::Error)]
@@ -94,13 +90,13 @@ impl<M: GuestMemory + Clone + 'static, L: LevelLine> MmioDevice<M, L> {
         let slot = RxWorkerSlot::new(name);
         slot.deposit_memory(memory.clone());
         slot.deposit_irq(irq.clone());
-        let on_end = Arc::new(Mutex::new(None));
-        slot.on_end(end_hook(irq.clone(), Arc::clone(&on_end)));
+        slot.on_end(end_hook(irq.clone(), |_| {}));
         let (transmit, served) = (Box::new(transmit), AtomicU32::new(0));
-        Ok(Self { bank, slot, transmit, irq, memory, engine: config.engine, served, on_end })
+        Ok(Self { bank, slot, transmit, irq, memory, engine: config.engine, served })
     }
 
-    /// The receive worker's slot, to offer it sources and to read its counters. It is started and stopped by the guest.
+    /// The receive worker's slot, to offer it sources and to read its counters. It is started and stopped by the guest; its
+    /// hook is set by [`on_end`](Self::on_end).
     pub fn slot(&self) -> &RxWorkerSlot<M, MmioIrq<L>> {
         &self.slot
     }
@@ -113,7 +109,7 @@ impl<M: GuestMemory + Clone + 'static, L: LevelLine> MmioDevice<M, L> {
     /// Sets what is called, on the worker's thread, when it ends for another reason than a reset. It must not call the
     /// device. A broken ring has set `DEVICE_NEEDS_RESET` by then.
     pub fn on_end(&self, hook: impl FnMut(&End) + Send + 'static) {
-        *lock(&self.on_end) = Some(Box::new(hook));
+        self.slot.on_end(end_hook(self.irq(), hook));
     }
 
     /// Takes the link up or down; a live driver is interrupted for the change.
@@ -269,16 +265,17 @@ impl<M: GuestMemory, L: LevelLine> fmt::Debug for MmioDevice<M, L> {
 }
 
 /// Tells the guest of a broken ring, and then the consumer of every end.
-fn end_hook<L: LevelLine>(irq: MmioIrq<L>, hook: Arc<Mutex<Option<EndHook>>>) -> impl FnMut(&End) + Send {
+fn end_hook<L: LevelLine>(
+    irq: MmioIrq<L>,
+    mut hook: impl FnMut(&End) + Send + 'static,
+) -> impl FnMut(&End) + Send + 'static {
     move |end| {
         if matches!(end, End::Failed(EngineError::Ring(_)))
             && let Err(error) = insist(|| irq.needs_reset())
         {
             tracing::error!(%error, "the guest was not interrupted for its broken ring");
         }
-        if let Some(hook) = lock(&hook).as_mut() {
-            hook(end);
-        }
+        hook(end);
     }
 }
 

@@ -32,6 +32,7 @@ pub struct RxWorkerSlot<M: GuestMemory + 'static, I: IrqLine + 'static> {
     inner: Mutex<Inner<M, I>>,
     settled: Condvar,
     bell: Arc<Bell>,
+    on_end: EndHook,
 }
 
 struct Inner<M, I> {
@@ -39,7 +40,6 @@ struct Inner<M, I> {
     irq: Option<I>,
     /// The offered sources, the best first.
     sources: Vec<(u32, Box<dyn FrameSource>)>,
-    on_end: Option<EndHook>,
     state: State<M, I>,
 }
 
@@ -150,12 +150,13 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
     /// An empty slot; `name` is given to the worker's thread, without any NUL. Linux shows its first 15 bytes.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        let inner = Inner { memory: None, irq: None, sources: Vec::new(), on_end: None, state: State::Idle };
+        let inner = Inner { memory: None, irq: None, sources: Vec::new(), state: State::Idle };
         Self {
             name: name.into().replace('\0', ""),
             inner: Mutex::new(inner),
             settled: Condvar::new(),
             bell: Arc::new(Bell::new()),
+            on_end: EndHook::default(),
         }
     }
 
@@ -189,10 +190,10 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
         self.lock().offer(rank, Box::new(source));
     }
 
-    /// Sets what is called, on the worker's thread, when the next worker ends for another reason than being stopped. It
-    /// must not stop the worker itself.
+    /// Sets what is called, on the worker's thread, when a worker ends for another reason than being stopped. It must
+    /// not stop the worker itself.
     pub fn on_end(&self, hook: impl FnMut(&End) + Send + 'static) {
-        self.lock().on_end = Some(Box::new(hook));
+        self.on_end.set(Box::new(hook));
     }
 
     /// The driver is ready: starts the worker. Of several concurrent calls exactly one does.
@@ -205,7 +206,7 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
         if !matches!(inner.state, State::Idle) {
             return Err(SlotError::Running);
         }
-        let job = inner.job(&config, &self.bell)?;
+        let job = inner.job(&config, &self.bell, &self.on_end)?;
         let (waker, counters) = (job.source.waker(), job.engine.counters());
         self.bell.renew();
         match spawn(&self.name, job) {
@@ -318,7 +319,7 @@ impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
     }
 
     /// Makes a job of the deposited parts, or leaves all of them in place.
-    fn job(&mut self, config: &RxConfig, bell: &Arc<Bell>) -> Result<Job<M, I>, SlotError> {
+    fn job(&mut self, config: &RxConfig, bell: &Arc<Bell>, on_end: &EndHook) -> Result<Job<M, I>, SlotError> {
         let (Some(memory), Some(_), false) = (&mut self.memory, &self.irq, self.sources.is_empty()) else {
             return Err(SlotError::Missing(self.missing()));
         };
@@ -333,7 +334,7 @@ impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
         if config.restored {
             engine.owe_interrupt();
         }
-        Ok(Job { engine, source, rank, bell: Arc::clone(bell), on_end: self.on_end.take() })
+        Ok(Job { engine, source, rank, bell: Arc::clone(bell), on_end: on_end.clone() })
     }
 
     fn missing(&self) -> Vec<Part> {
@@ -349,14 +350,13 @@ impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
     fn take_back(&mut self, outcome: Outcome<M, I>) -> (u32, Box<dyn FrameSource>, Report) {
         self.memory.get_or_insert(outcome.memory);
         self.irq.get_or_insert(outcome.irq);
-        self.on_end = self.on_end.take().or(outcome.on_end);
         (outcome.rank, outcome.source, outcome.report)
     }
 
     /// Deposits the parts of a job that never ran.
     fn undo(&mut self, job: Job<M, I>) {
         let (memory, irq) = job.engine.into_parts();
-        (self.memory, self.irq, self.on_end) = (Some(memory), Some(irq), job.on_end);
+        (self.memory, self.irq) = (Some(memory), Some(irq));
         self.reoffer(job.rank, job.source);
     }
 

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -12,13 +12,35 @@ use crate::irq::{IrqError, IrqLine};
 use crate::mem::GuestMemory;
 use crate::ring::Cursor;
 use crate::source::FrameSource;
-use crate::sync::pause;
+use crate::sync::{Mutex, MutexGuard, pause};
 
 /// How long a busy interrupt line is left alone before the next try. Nothing else waits for a time.
 const IRQ_PAUSE: Duration = Duration::from_micros(100);
 
-/// Called on the worker's thread with the reason why it ended.
-pub(super) type EndHook = Box<dyn FnMut(&End) + Send>;
+/// What the consumer wants called on the worker's thread, with the reason why it ended.
+#[derive(Clone, Default)]
+pub(super) struct EndHook(Arc<Mutex<Option<Call>>>);
+
+type Call = Box<dyn FnMut(&End) + Send>;
+
+impl EndHook {
+    pub(super) fn set(&self, call: Call) {
+        let _old = self.lock().replace(call);
+    }
+
+    /// Calls it, if there is one, which may set another meanwhile.
+    fn call(&self, end: &End) {
+        let Some(mut call) = self.lock().take() else { return };
+        if let Err(panic) = guarded(|| call(end)) {
+            tracing::error!(panic, "the hook for the worker's end panicked");
+        }
+        self.lock().get_or_insert(call);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Call>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Everything that moves into the worker's thread.
 pub(super) struct Job<M, I> {
@@ -26,7 +48,7 @@ pub(super) struct Job<M, I> {
     pub(super) source: Box<dyn FrameSource>,
     pub(super) rank: u32,
     pub(super) bell: Arc<Bell>,
-    pub(super) on_end: Option<EndHook>,
+    pub(super) on_end: EndHook,
 }
 
 /// Everything that comes back from it.
@@ -35,7 +57,6 @@ pub(super) struct Outcome<M, I> {
     pub(super) irq: I,
     pub(super) source: Box<dyn FrameSource>,
     pub(super) rank: u32,
-    pub(super) on_end: Option<EndHook>,
     pub(super) report: Report,
 }
 
@@ -78,17 +99,14 @@ impl<M: GuestMemory, I: IrqLine> Job<M, I> {
     }
 
     /// Tells why it ends, and takes the parts apart.
-    fn end(mut self, end: End) -> Outcome<M, I> {
+    fn end(self, end: End) -> Outcome<M, I> {
         let Finished { cursor, stats, memory, irq } = self.engine.take_apart();
         stats.trace();
-        if let Some(hook) = &mut self.on_end
-            && !matches!(end, End::Stopped)
-            && let Err(panic) = guarded(|| hook(&end))
-        {
-            tracing::error!(panic, "the hook for the worker's end panicked");
+        if !matches!(end, End::Stopped) {
+            self.on_end.call(&end);
         }
         let report = Report { end, cursor, stats };
-        Outcome { memory, irq, source: self.source, rank: self.rank, on_end: self.on_end, report }
+        Outcome { memory, irq, source: self.source, rank: self.rank, report }
     }
 
     fn work(&mut self) -> End {

@@ -98,6 +98,30 @@ fn a_line_that_panics_over_the_last_interrupt() -> Tested {
     Ok(())
 }
 
+/// The hook may be set at any time, by itself, too.
+#[test]
+fn a_hook_that_comes_late() -> Tested {
+    let rig = Rig::new(Features::VERSION_1)?;
+    let (told, heard) = mpsc::channel();
+    let slot = std::sync::Arc::downgrade(&rig.slot);
+    let first = told.clone();
+    rig.slot.driver_ok(rig.config())?;
+    rig.slot.on_end(move |_| {
+        if let Some(slot) = slot.upgrade() {
+            let second = told.clone();
+            slot.on_end(move |_| second.send(2).unwrap_or_default());
+        }
+        first.send(1).unwrap_or_default();
+    });
+    for number in 1..3 {
+        rig.script.close();
+        assert_eq!(heard.recv_timeout(STUCK)?, number);
+        assert!(rig.slot.reset()?.is_some());
+        rig.slot.driver_ok(rig.config())?;
+    }
+    Ok(())
+}
+
 /// The line is busy while the source fails: the interrupt for the frames before that is insisted on.
 #[test]
 fn a_source_that_fails_while_the_line_is_busy() -> Tested {
