@@ -50,7 +50,8 @@ ledger! {
     chains_used,
     /// Chains completed with length 0 because the guest made them wrong.
     chains_bad,
-    /// Good chains completed with length 0: they were free at the end and could not be made available again.
+    /// Good chains completed with length 0: they were free at the end and could not be made available again, or their
+    /// memory was taken away.
     chains_emptied,
     /// Chains made available again at the end.
     chains_given_back,

@@ -53,7 +53,7 @@ pub struct Engine<M, I> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Progress {
-    /// The budget is spent: poll again, perhaps after others had their turn.
+    /// The budget is spent, or the source has more and placed nothing: poll again, perhaps after others had their turn.
     More,
     /// The source is empty: poll again when it is ready, and at [`Engine::held_until`] if an interrupt is held back. All that
     /// are due were raised.

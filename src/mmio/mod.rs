@@ -114,6 +114,9 @@ impl<M: GuestMemory + Clone + 'static, L: LevelLine> MmioDevice<M, L> {
 
     /// Takes the link up or down; a live driver is interrupted for the change.
     ///
+    /// It waits while the guest resets the device, which waits for the receive worker and for
+    /// [`Transmit::stop`]: not to be called where either of these waits for it, as in a source's or a line's own methods.
+    ///
     /// # Errors
     /// When the level line fails. The link has changed all the same; the same call again tries the line again.
     pub fn set_link(&self, up: bool) -> Result<(), IrqError> {

@@ -23,7 +23,7 @@ struct Netrx {
     raised: u64,
 }
 
-/// Always there. It stops after as many frames as wait, as the others do.
+/// Always there. It looks for one frame more than wait, in the same call; the others know how many there are.
 pub(super) fn subject(driver: Driver, longest: usize) -> Result<Option<Reader>> {
     let engine = engine(&driver, FEATURES, MOST as u32)?;
     Ok(Some(Box::new(Netrx { driver, engine, longest, source: None, raised: 0 })))
