@@ -88,8 +88,7 @@ struct Ready {
 
 impl Ready {
     fn new(way: Way, len: usize) -> Self {
-        let mut frame = Vec::new();
-        traffic::make(0, len, &mut frame);
+        let frame = traffic::frame(0, len);
         Self { way, row: vec![frame.clone(); BURST as usize], frame, left: 0 }
     }
 

@@ -91,11 +91,7 @@ fn watched(placing: Placing, outer: Limit, limit: Limit) -> (Watched, Script) {
 }
 
 fn frames(lens: &[usize]) -> Vec<Vec<u8>> {
-    let frame = |(number, len): (u64, &usize)| {
-        let mut frame = Vec::new();
-        traffic::make(number, *len, &mut frame);
-        frame
-    };
+    let frame = |(number, len): (u64, &usize)| traffic::frame(number, *len);
     (0..).zip(lens).map(frame).collect()
 }
 

@@ -109,9 +109,7 @@ impl Rig {
 }
 
 fn frame(number: u64) -> Vec<u8> {
-    let mut frame = Vec::new();
-    traffic::make(number, 100, &mut frame);
-    frame
+    traffic::frame(number, 100)
 }
 
 #[test]

@@ -124,8 +124,7 @@ impl Scene {
     }
 
     pub(crate) fn send_with(&mut self, len: usize, meta: FrameMeta) {
-        let mut bytes = Vec::new();
-        traffic::make(self.sent, len, &mut bytes);
+        let bytes = traffic::frame(self.sent, len);
         self.duel.send(&Frame { bytes, meta });
         self.sent += 1;
     }

@@ -42,8 +42,7 @@ impl Tx {
 
     /// Puts a header and frame `number` of `len` bytes at `at`.
     fn place(&self, at: Gpa, number: u64, len: usize) -> Tested {
-        let mut frame = Vec::new();
-        traffic::make(number, len, &mut frame);
+        let frame = traffic::frame(number, len);
         let room = self.memory.slice(at, HEADER as usize + len)?;
         room.copy_from(&[0; HEADER as usize]);
         room.skip(HEADER as usize).copy_from(&frame);

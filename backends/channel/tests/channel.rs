@@ -46,9 +46,7 @@ impl Rig {
 }
 
 fn frame(number: u64) -> Vec<u8> {
-    let mut frame = Vec::new();
-    traffic::make(number, 60, &mut frame);
-    frame
+    traffic::frame(number, 60)
 }
 
 fn numbers(frames: &[Vec<u8>]) -> Vec<u64> {
@@ -134,8 +132,7 @@ fn with_a_pending_frame() -> (ChannelSource<Vec<u8>>, Sender<Vec<u8>>, Rig) {
     let (frames, receiver) = unbounded();
     let mut source = ChannelSource::new(receiver);
     let mut rig = rig(2, Features::VERSION_1 | Features::MRG_RXBUF);
-    let mut long = Vec::new();
-    traffic::make(0, 3000, &mut long);
+    let long = traffic::frame(0, 3000);
     frames.send(long).expect("the source is there");
     frames.send(frame(1)).expect("the source is there");
     rig.driver.post(1);

@@ -24,6 +24,14 @@ pub fn make(number: u64, len: usize, frame: &mut Vec<u8>) {
     frame.truncate(len);
 }
 
+/// Frame `number` of `len` bytes, as [`make`] makes it.
+#[must_use]
+pub fn frame(number: u64, len: usize) -> Vec<u8> {
+    let mut frame = Vec::new();
+    make(number, len, &mut frame);
+    frame
+}
+
 /// The number of a frame that [`make`] made, if all of its bytes are as they were made.
 #[must_use]
 pub fn number(frame: &[u8]) -> Option<u64> {

@@ -188,8 +188,7 @@ impl Stage {
     }
 
     fn send(&mut self, len: usize, meta: FrameMeta) {
-        let mut bytes = Vec::new();
-        traffic::make(self.frames.len() as u64, len, &mut bytes);
+        let bytes = traffic::frame(self.frames.len() as u64, len);
         let frame = Frame { bytes, meta };
         self.duel.send(&frame);
         self.frames.push(frame);

@@ -223,9 +223,7 @@ impl Feeder for Feed {
 
 /// Frame `number`.
 pub(crate) fn frame(number: u64, len: usize) -> Vec<u8> {
-    let mut frame = Vec::new();
-    traffic::make(number, len, &mut frame);
-    frame
+    traffic::frame(number, len)
 }
 
 /// Sources, merged.

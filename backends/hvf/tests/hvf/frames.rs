@@ -84,8 +84,7 @@ fn send(frames: &Sender<Vec<u8>>) -> Result<()> {
             std::thread::yield_now();
         }
         left -= 1;
-        let mut frame = Vec::new();
-        traffic::make(number, 22 + (number * 7919 % 1400) as usize, &mut frame);
+        let frame = traffic::frame(number, 22 + (number * 7919 % 1400) as usize);
         frames.send_timeout(frame, STUCK)?;
     }
     Ok(())

@@ -18,11 +18,7 @@ pub fn finite_source<S: FrameSource + 'static>(make: impl Fn(&[Vec<u8>]) -> S) {
 }
 
 fn frames(lens: &[usize]) -> Vec<Vec<u8>> {
-    let frame = |(number, len): (u64, &usize)| {
-        let mut frame = Vec::new();
-        traffic::make(number, *len, &mut frame);
-        frame
-    };
+    let frame = |(number, len): (u64, &usize)| traffic::frame(number, *len);
     (0..).zip(lens).map(frame).collect()
 }
 

@@ -166,8 +166,7 @@ pub(super) fn a_wake_during_a_wait_ends_it<S: FrameSource + 'static, K>((source,
 fn a_frame_ends_a_wait<S: FrameSource + 'static, F: Feeder>((source, mut feeder): (S, F)) {
     let answer = waiting(source, None);
     assert!(answer.recv_timeout(QUIET).is_err(), "nothing ends the wait but its reason");
-    let mut frame = Vec::new();
-    traffic::make(0, 60, &mut frame);
+    let frame = traffic::frame(0, 60);
     feeder.send(&frame);
     assert!(matches!(answer.recv_timeout(STUCK), Ok((_, true))), "a frame ends the wait");
 }

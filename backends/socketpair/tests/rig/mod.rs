@@ -78,9 +78,7 @@ impl Rig {
 
 /// Frame `number` of `len` bytes.
 pub(crate) fn frame(number: u64, len: usize) -> Vec<u8> {
-    let mut frame = Vec::new();
-    traffic::make(number, len, &mut frame);
-    frame
+    traffic::frame(number, len)
 }
 
 /// The frames' numbers; a frame that is not whole has none.

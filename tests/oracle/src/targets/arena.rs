@@ -101,8 +101,7 @@ impl Raw {
 
     /// A frame comes in.
     pub(super) fn send(&mut self, len: usize, meta: FrameMeta) {
-        let mut bytes = Vec::new();
-        traffic::make(self.sent, len, &mut bytes);
+        let bytes = traffic::frame(self.sent, len);
         self.duel.send(&Frame { bytes, meta });
         self.sent += 1;
     }

@@ -165,8 +165,7 @@ impl Game {
     }
 
     fn send(&mut self, longer: u8) {
-        let mut frame = Vec::new();
-        traffic::make(self.sent, 60 + usize::from(longer), &mut frame);
+        let frame = traffic::frame(self.sent, 60 + usize::from(longer));
         self.script.frame(frame);
         self.sent += 1;
     }
