@@ -21,8 +21,6 @@ use proptest::prelude::*;
 
 type Tested = Result<(), Box<dyn Error>>;
 
-const PLACINGS: [Placing; 3] = [Placing::Copy, Placing::Burst(8), Placing::Read { largest: 1514, batch: 16 }];
-
 /// A source within two limits and on two tapes.
 struct Watched {
     inner: ScriptedSource,
@@ -113,7 +111,7 @@ proptest! {
         merged: bool,
     ) {
         let outer = Limit { frames: outer, bytes: u64::MAX };
-        let (mut source, script) = watched(PLACINGS[placing], outer, Limit { frames: most, bytes });
+        let (mut source, script) = watched(Placing::EACH[placing], outer, Limit { frames: most, bytes });
         let sent = frames(&lens);
         sent.iter().for_each(|frame| script.frame(frame.as_slice()));
         let (features, shape) =
@@ -138,7 +136,7 @@ proptest! {
 
 #[test]
 fn what_was_taken_says_whether_there_is_room_for_another() -> Tested {
-    for placing in PLACINGS {
+    for placing in Placing::EACH {
         let (mut source, script) = watched(placing, Limit::NONE, Limit { frames: 3, bytes: u64::MAX });
         frames(&[60; 8]).into_iter().for_each(|frame| script.frame(frame));
         let mut rig = rig(Features::NONE, Shape::single(2048), WhenFull::Wait)?;
@@ -160,7 +158,7 @@ fn what_was_taken_says_whether_there_is_room_for_another() -> Tested {
 fn a_tape_has_each_frame_and_what_became_of_it() -> Tested {
     let offload = FrameMeta { checksum: Checksum::Partial { start: 34, offset: 16 }, segmentation: None };
     let sent = frames(&[60, 1000, 10, 100, 200]);
-    for placing in PLACINGS {
+    for placing in Placing::EACH {
         let (mut source, script) = watched(placing, Limit::NONE, Limit::NONE);
         for (number, frame) in sent.iter().enumerate() {
             script.frame_with(frame.as_slice(), if number == 3 { offload } else { FrameMeta::PLAIN });
@@ -192,7 +190,7 @@ fn a_tape_has_each_frame_and_what_became_of_it() -> Tested {
 #[test]
 fn frames_discarded_for_want_of_room_are_on_the_tape() -> Tested {
     let sent = frames(&[60, 61, 62]);
-    for placing in PLACINGS {
+    for placing in Placing::EACH {
         let (mut source, script) = watched(placing, Limit::NONE, Limit::NONE);
         sent.iter().for_each(|frame| script.frame(frame.as_slice()));
         let mut rig = rig(Features::NONE, Shape::single(256), WhenFull::DropNewest)?;
@@ -299,7 +297,7 @@ impl FrameSource for Catching {
 
 #[test]
 fn a_panic_ends_a_share_and_a_tape_and_loses_no_frame() -> Tested {
-    for placing in PLACINGS {
+    for placing in Placing::EACH {
         let (inner, script) = ScriptedSource::placing(placing);
         let sent = frames(&[60; 40]);
         script.frame(sent[0].as_slice());

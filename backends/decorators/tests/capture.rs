@@ -19,8 +19,6 @@ use pcap_file::pcapng::{Block, PcapNgParser};
 
 use rig::{Feed, Finite, Rig, STUCK, Tested, Worker, frame};
 
-const PLACINGS: [Placing; 3] = [Placing::Copy, Placing::Burst(8), Placing::Read { largest: 1514, batch: 16 }];
-
 /// A file in memory, which can be shut and can run full.
 #[derive(Clone, Default)]
 struct File(Arc<(Mutex<Inside>, Condvar)>);
@@ -122,7 +120,7 @@ fn captured<S>(source: S) -> Result<(Capture<S>, CaptureHandle, File), CaptureEr
 
 #[test]
 fn passes_the_suites_while_it_captures_and_while_not() {
-    for placing in PLACINGS {
+    for placing in Placing::EACH {
         for on in [false, true] {
             conformance::source(|| {
                 let (source, script) = ScriptedSource::placing(placing);
@@ -142,7 +140,7 @@ fn wrap<S>(source: S, on: bool) -> Capture<S> {
 #[test]
 fn the_file_has_each_frame_with_its_time_and_what_became_of_it() -> Tested {
     let offload = FrameMeta { checksum: Checksum::Partial { start: 34, offset: 16 }, segmentation: None };
-    for placing in PLACINGS {
+    for placing in Placing::EACH {
         let (inner, script) = ScriptedSource::placing(placing);
         let (mut source, handle, file) = captured(inner)?;
         let mut rig = Rig::new(8)?;
@@ -175,7 +173,7 @@ fn the_file_has_each_frame_with_its_time_and_what_became_of_it() -> Tested {
 #[test]
 fn the_statistics_count_what_came_and_what_was_dropped() -> Tested {
     let config = EngineConfig { when_full: WhenFull::DropNewest, ..EngineConfig::default() };
-    for placing in PLACINGS {
+    for placing in Placing::EACH {
         let (inner, script) = ScriptedSource::placing(placing);
         let (mut source, handle, file) = captured(inner)?;
         let mut rig = Rig::with(4, config)?;

@@ -18,11 +18,9 @@ use rig::{Counted, Feed, Finite, Rig, STUCK, Tested, Worker, frame, merge};
 
 type Error = Box<dyn std::error::Error>;
 
-const PLACINGS: [Placing; 3] = [Placing::Copy, Placing::Burst(8), Placing::Read { largest: 1514, batch: 16 }];
-
 #[test]
 fn passes_the_suites_whichever_source_has_the_frames() {
-    for placing in PLACINGS {
+    for placing in Placing::EACH {
         for with_frames in 0..3 {
             conformance::source(|| {
                 let mut sources: Vec<_> = (0..3).map(|_| ScriptedSource::placing(placing)).collect();
@@ -121,7 +119,7 @@ proptest! {
         schedule in proptest::collection::vec(0..40_usize, 40..120),
     ) {
         let fail = |error: Error| TestCaseError::fail(error.to_string());
-        let placing = |index: usize| match PLACINGS[placings[index]] {
+        let placing = |index: usize| match Placing::EACH[placings[index]] {
             Placing::Read { batch, .. } => Placing::Read { largest: 9000, batch },
             other => other,
         };
@@ -203,7 +201,7 @@ fn sources_in_trouble_lose_nothing_and_hold_nobody_up() -> Tested {
     for seed in 0..20 {
         let (sources, scripts): (Vec<_>, Vec<_>) = (0..4)
             .map(|index| {
-                let (source, script) = ScriptedSource::placing(PLACINGS[index % 3]);
+                let (source, script) = ScriptedSource::placing(Placing::EACH[index % 3]);
                 (Faults::new(source, seed * 4 + index as u64, 0.3), script)
             })
             .unzip();

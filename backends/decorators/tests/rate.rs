@@ -58,7 +58,7 @@ fn passes_the_suite_with_a_limit_that_is_not_met_and_with_one_that_is() {
     let generous = Limits { frames: rate(1_000_000_000, 1_000_000), bytes: rate(1_000_000_000_000, 1 << 30) };
     let tight = Limits { frames: rate(20_000, 10), bytes: rate(10_000_000, 3000) };
     for limits in [generous, tight, Limits::default()] {
-        for placing in [Placing::Copy, Placing::Burst(8), Placing::Read { largest: 1514, batch: 16 }] {
+        for placing in Placing::EACH {
             conformance::source(|| {
                 let (source, script) = ScriptedSource::placing(placing);
                 (RateLimit::new(source, limits), Feed(script))

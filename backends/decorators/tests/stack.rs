@@ -20,8 +20,6 @@ use rig::{Feed, Rig, STUCK, Tested, Worker, frame};
 /// All three, around sources in trouble that place their frames in different ways.
 type Stack = Capture<RateLimit<Merge<Box<dyn FrameSource>>>>;
 
-const PLACINGS: [Placing; 3] = [Placing::Copy, Placing::Burst(8), Placing::Read { largest: 1514, batch: 16 }];
-
 fn limits(per_second: u64, burst: u64) -> Limits {
     let rate = NonZeroU64::new(per_second).zip(NonZeroU64::new(burst));
     let rate = rate.map(|(per_second, burst)| Rate { per_second, burst });
@@ -30,10 +28,10 @@ fn limits(per_second: u64, burst: u64) -> Limits {
 
 fn stack(limits: Limits, seed: u64, chance: f64) -> io::Result<(Stack, CaptureHandle, Vec<Script>)> {
     let source = |index: usize| -> (Box<dyn FrameSource>, Script) {
-        let (source, script) = ScriptedSource::placing(PLACINGS[index]);
+        let (source, script) = ScriptedSource::placing(Placing::EACH[index]);
         (Box::new(Faults::new(source, seed + index as u64, chance)), script)
     };
-    let (sources, scripts): (Vec<_>, Vec<_>) = (0..PLACINGS.len()).map(source).unzip();
+    let (sources, scripts): (Vec<_>, Vec<_>) = (0..Placing::EACH.len()).map(source).unzip();
     let (source, handle) = Capture::new(RateLimit::new(Merge::new(sources)?, limits));
     Ok((source, handle, scripts))
 }
@@ -62,7 +60,7 @@ fn agree(stats: &Stats, captured: Captured, left: u64, fed: u64) {
 
 /// Every source's frames are in order, and as they were made.
 fn in_order(frames: &[Vec<u8>]) {
-    let mut next = [0; PLACINGS.len()];
+    let mut next = [0; Placing::EACH.len()];
     for frame in frames {
         let number = traffic::number(frame).unwrap_or(u64::MAX);
         let (origin, number) = ((number >> 32) as usize, number & 0xffff_ffff);
@@ -78,7 +76,7 @@ fn left(scripts: &[Script]) -> u64 {
 #[test]
 fn passes_the_suite() -> Tested {
     stack(limits(1, 1), 0, 0.0)?;
-    for which in 0..PLACINGS.len() {
+    for which in 0..Placing::EACH.len() {
         conformance::source(|| {
             let made = stack(limits(20_000_000, 3000), 0, 0.0);
             let Ok((source, handle, scripts)) = made else { unreachable!("there are descriptors to spare") };

@@ -38,6 +38,11 @@ pub enum Placing {
     },
 }
 
+impl Placing {
+    /// One of each kind, for frames of usual sizes.
+    pub const EACH: [Self; 3] = [Self::Copy, Self::Burst(8), Self::Read { largest: 1514, batch: 16 }];
+}
+
 #[derive(Debug)]
 enum Step {
     Frame(Vec<u8>, FrameMeta),
