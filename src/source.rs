@@ -127,3 +127,10 @@ pub enum SourceError {
     #[error(transparent)]
     Other(#[from] Box<dyn std::error::Error + Send + Sync>),
 }
+
+impl SourceError {
+    /// The system refused while `doing` was being done; for `map_err`.
+    pub fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |cause| Self::Io { doing, cause }
+    }
+}

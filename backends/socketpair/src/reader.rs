@@ -65,7 +65,7 @@ impl<C: Calls> Reader<C> {
         } else if !self.gone {
             self.poller
                 .wait(until, |event| self.gone = event.ended)
-                .map_err(failed("wait for the socket"))?;
+                .map_err(SourceError::io("wait for the socket"))?;
         }
         Ok(())
     }
@@ -128,7 +128,9 @@ impl<C: Calls> Reader<C> {
             return self.read(lent);
         }
         match lent.too_long() {
-            Placed::Dropped(_) => self.calls.skip(self.socket.as_fd()).map_err(failed("skip a frame"))?,
+            Placed::Dropped(_) => {
+                self.calls.skip(self.socket.as_fd()).map_err(SourceError::io("skip a frame"))?;
+            }
             Placed::NoRoom | Placed::Delivered => return Ok(Some(Received::More)),
         }
         Ok(None)
@@ -148,7 +150,7 @@ impl<C: Calls> Reader<C> {
             Some(libc::ECONNRESET) => self.gone = true,
             // The second is news of what others sent through this socket.
             Some(libc::EINTR | libc::ECONNREFUSED) => {}
-            _ => return Err(failed("read from the socket")(error)),
+            _ => return Err(SourceError::io("read from the socket")(error)),
         }
         Ok(Received::More)
     }
@@ -167,11 +169,6 @@ fn report(lent: &mut Lent<'_, '_>, frames: &[Message]) {
         // Whatever became of it, it is counted, and not in the socket any more.
         let _ = if frame.cut { lent.cut() } else { lent.fill(frame.len, FrameMeta::PLAIN) };
     }
-}
-
-/// For `map_err`.
-fn failed(doing: &'static str) -> impl FnOnce(io::Error) -> SourceError {
-    move |cause| SourceError::Io { doing, cause }
 }
 
 #[cfg(test)]

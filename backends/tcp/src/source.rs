@@ -172,7 +172,7 @@ impl TcpSource {
                 news(flows, turns, poller, event, now);
                 timers.follow(flows, event.name);
             })
-            .map_err(failed("collect news of streams"))
+            .map_err(SourceError::io("collect news of streams"))
     }
 
     /// Has a flow wait for whatever it needs now: its turn, its time, bytes, or nothing any more.
@@ -287,7 +287,7 @@ impl FrameSource for TcpSource {
                 news(flows, turns, poller, event, Instant::now());
                 timers.follow(flows, event.name);
             })
-            .map_err(failed("wait for streams"))?;
+            .map_err(SourceError::io("wait for streams"))?;
         self.collected = true;
         self.knock.was_woken();
         Ok(())
@@ -375,11 +375,6 @@ fn enqueue(turns: &mut VecDeque<u32>, flow: &mut Flow, slot: u32) {
         flow.queued = true;
         turns.push_back(slot);
     }
-}
-
-/// For `map_err`.
-fn failed(doing: &'static str) -> impl FnOnce(io::Error) -> SourceError {
-    move |cause| SourceError::Io { doing, cause }
 }
 
 #[cfg(test)]

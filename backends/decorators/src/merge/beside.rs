@@ -50,7 +50,7 @@ impl<'scope> Beside<'scope> {
             begun.iter().flatten().for_each(Beside::end);
             let waited = begun.into_iter().map(|beside| beside.map(Beside::join)).collect::<Result<_, _>>();
             slept?;
-            waited.map_err(|cause| SourceError::Io { doing: "start a thread to wait for a source", cause })
+            waited.map_err(SourceError::io("start a thread to wait for a source"))
         })
     }
 

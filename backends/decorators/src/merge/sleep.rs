@@ -117,9 +117,7 @@ impl<'w, S: FrameSource> Asked<'w, S> {
         match poll(&mut polled, left.as_ref()) {
             // A signal is a reason to return like the others.
             Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => {
-                return Err(SourceError::Io { doing: "wait for several sources", cause: error.into() });
-            }
+            Err(error) => return Err(SourceError::io("wait for several sources")(error.into())),
         }
         let answers = self.descriptors.iter().zip(polled.iter().skip(1));
         let readable =
