@@ -1,7 +1,9 @@
 //! Where frames come from.
 
+mod wake_flag;
 mod watch;
 
+pub use wake_flag::WakeFlag;
 pub use watch::{Watch, Watched};
 
 use std::io;
@@ -27,7 +29,7 @@ use crate::space::RxSpace;
 /// The worker sleeps in two places, for two reasons. While the **guest** has no room, it sleeps on its own bell and the
 /// source is not asked for frames, so a readable source and a full ring burn nothing. While the **source** has no
 /// frames, it sleeps in [`wait`](Self::wait), and only a stop has to end that early, which is what the waker is for. A
-/// source therefore needs to know nothing of kicks.
+/// source therefore needs to know nothing of kicks. One that has nothing of the system's to sleep on keeps a [`WakeFlag`].
 ///
 /// Several sources are waited for together by what each names in [`watch`](Self::watch): a descriptor that becomes
 /// readable (a socket), a waker that it will wake (a queue of its own), a time. One that can do nothing of the kind says

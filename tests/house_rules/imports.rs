@@ -10,7 +10,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("mem",        &["sync"]),
     ("ring",       &["mem", "spec", "sync"]),
     ("space",      &["mem", "spec", "ring"]),
-    ("source",     &["space"]),
+    ("source",     &["space", "sync"]),
     ("irq",        &["sync"]),
     // A hypervisor hands out memory and interrupt lines.
     ("hypervisor", &["mem", "irq"]),

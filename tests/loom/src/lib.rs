@@ -21,7 +21,7 @@ pub use card::{Card, Pin};
 pub use guest::Guest;
 pub use line::{Bell, Line};
 pub use ram::{Ram, Touched};
-pub use source::{Few, Remote};
+pub use source::Few;
 
 use std::sync::Arc;
 

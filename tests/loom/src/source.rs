@@ -1,12 +1,13 @@
 //! Sources of a few numbered frames.
 
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::Waker;
 use std::time::Instant;
 
+use netrx::source::WakeFlag;
 use netrx::{FrameMeta, FrameSource, Placed, Received, RxSpace, SourceError};
 
-use crate::{Bell, Touched};
+use crate::Touched;
 
 /// Bytes of a frame: the shortest there is.
 const FRAME: usize = 14;
@@ -18,17 +19,7 @@ pub struct Few {
     touched: Arc<[Touched]>,
     /// Buffers that a frame needs.
     span: usize,
-    remote: Arc<Remote>,
-}
-
-/// What wakes a [`Few`] that waits.
-#[derive(Default)]
-pub struct Remote(Bell);
-
-impl Wake for Remote {
-    fn wake(self: Arc<Self>) {
-        self.0.ring();
-    }
+    woken: WakeFlag,
 }
 
 impl Few {
@@ -41,7 +32,7 @@ impl Few {
     /// The same where each frame needs `span` buffers.
     #[must_use]
     pub fn spanning(span: usize, last: u8, touched: Arc<[Touched]>) -> Self {
-        Self { next: 1, last, touched, span, remote: Arc::default() }
+        Self { next: 1, last, touched, span, woken: WakeFlag::default() }
     }
 
     /// The device writes the buffers of the next frame.
@@ -73,14 +64,14 @@ impl FrameSource for Few {
         Ok(Received::Empty)
     }
 
-    fn wait(&mut self, _until: Option<Instant>) -> Result<(), SourceError> {
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
         if self.is_spent() {
-            self.remote.0.sleep();
+            self.woken.wait(until);
         }
         Ok(())
     }
 
     fn waker(&self) -> Waker {
-        Waker::from(Arc::clone(&self.remote))
+        self.woken.waker()
     }
 }
