@@ -1,9 +1,10 @@
 //! The source itself.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Wake, Waker};
+use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
+use netrx::source::WakeFlag;
 use netrx::{FrameSource, Received, RxSpace, SourceError};
 
 use crate::Capture;
@@ -20,7 +21,7 @@ pub struct CaptureSource {
     next: usize,
     taken: u64,
     limit: u64,
-    bell: Arc<Bell>,
+    woken: WakeFlag,
 }
 
 impl CaptureSource {
@@ -29,7 +30,7 @@ impl CaptureSource {
     pub fn new(capture: impl Into<Arc<Capture>>) -> Self {
         let capture = capture.into();
         let limit = capture.len() as u64;
-        Self { capture, next: 0, taken: 0, limit, bell: Arc::default() }
+        Self { capture, next: 0, taken: 0, limit, woken: WakeFlag::default() }
     }
 
     /// Begins again after the last frame, and never closes; unless there is no frame at all.
@@ -84,44 +85,12 @@ impl FrameSource for CaptureSource {
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
         if self.ahead() == 0 {
-            self.bell.sleep(until);
+            self.woken.wait(until);
         }
         Ok(())
     }
 
     fn waker(&self) -> Waker {
-        Waker::from(Arc::clone(&self.bell))
-    }
-}
-
-/// What ends the sleep of a source that has nothing left.
-#[derive(Debug, Default)]
-struct Bell {
-    woken: Mutex<bool>,
-    rung: Condvar,
-}
-
-impl Bell {
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.woken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn sleep(&self, until: Option<Instant>) {
-        let mut woken = self.lock();
-        while !*woken {
-            woken = match until.map(|until| until.saturating_duration_since(Instant::now())) {
-                None => self.rung.wait(woken).unwrap_or_else(PoisonError::into_inner),
-                Some(left) if left.is_zero() => break,
-                Some(left) => self.rung.wait_timeout(woken, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
-        }
-        *woken = false;
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        *self.lock() = true;
-        self.rung.notify_all();
+        self.woken.waker()
     }
 }
