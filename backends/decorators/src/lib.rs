@@ -33,7 +33,6 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-mod bell;
 mod bucket;
 mod capture;
 #[cfg(unix)]

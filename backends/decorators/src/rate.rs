@@ -1,14 +1,13 @@
 //! A limit to how much passes in a time.
 
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Wake, Waker};
 use std::time::Instant;
 
-use netrx::source::{Watch, Watched};
+use netrx::source::{WakeFlag, Watch, Watched};
 use netrx::space::{Limit, Taken};
 use netrx::{FrameSource, Received, RxSpace, SourceError};
 
-use crate::bell::{Bell, Both, left};
 use crate::bucket::{Bucket, Rate};
 
 /// What a [`RateLimit`] lets pass; both limits hold where both are given.
@@ -43,7 +42,8 @@ pub struct RateLimit<S, C = fn() -> Instant> {
     passed: Taken,
     /// The source within has frames, or may have, that have to wait.
     throttled: bool,
-    bell: Arc<Bell>,
+    /// What it sleeps on while it does not sleep in the source within.
+    woken: WakeFlag,
     waker: Waker,
 }
 
@@ -59,8 +59,8 @@ impl<S: FrameSource, C: Fn() -> Instant> RateLimit<S, C> {
     /// Limits `inner` by another clock.
     #[must_use]
     pub fn with_clock(inner: S, limits: Limits, clock: C) -> Self {
-        let bell = Arc::<Bell>::default();
-        let waker = Waker::from(Arc::new(Both { own: Arc::clone(&bell), inner: inner.waker() }));
+        let woken = WakeFlag::default();
+        let waker = Waker::from(Arc::new(Both([woken.waker(), inner.waker()])));
         Self {
             inner,
             clock,
@@ -68,7 +68,7 @@ impl<S: FrameSource, C: Fn() -> Instant> RateLimit<S, C> {
             bytes: limits.bytes.map(Bucket::new),
             passed: Taken::default(),
             throttled: false,
-            bell,
+            woken,
             waker,
         }
     }
@@ -135,15 +135,15 @@ impl<S: FrameSource, C: Fn() -> Instant + Send> FrameSource for RateLimit<S, C> 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
         let Some(due) = self.due() else { return self.inner.wait(until) };
         let end = until.map_or(due, |until| until.min(due));
-        self.bell.sleep(|| left(end, (self.clock)()));
+        let left = end.saturating_duration_since((self.clock)());
+        self.woken.wait(Instant::now().checked_add(left));
         Ok(())
     }
 
     fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
         let Some(due) = self.due() else { return self.inner.watch(watch) };
-        self.bell.watch(watch);
         watch.until(due);
-        Watched::Yes
+        self.woken.watch(watch)
     }
 
     fn starved(&mut self, waker: &Waker) {
@@ -152,5 +152,18 @@ impl<S: FrameSource, C: Fn() -> Instant + Send> FrameSource for RateLimit<S, C> 
 
     fn waker(&self) -> Waker {
         self.waker.clone()
+    }
+}
+
+/// Wakes a rate limit wherever it sleeps: on its own flag or in the source within.
+struct Both([Waker; 2]);
+
+impl Wake for Both {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.iter().for_each(Waker::wake_by_ref);
     }
 }
