@@ -1,17 +1,18 @@
 //! A source that does what a script says.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Wake, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
 
-use netrx::source::{Watch, Watched};
+use netrx::source::{WakeFlag, Watch, Watched};
 use netrx::{FrameMeta, FrameSource, Placed, Received, RxSpace, SourceError};
 
 /// A source whose frames and troubles come from its [`Script`].
 #[derive(Debug)]
 pub struct ScriptedSource {
     shared: Arc<Shared>,
+    woken: WakeFlag,
     placing: Placing,
 }
 
@@ -19,6 +20,8 @@ pub struct ScriptedSource {
 #[derive(Clone, Debug)]
 pub struct Script {
     shared: Arc<Shared>,
+    /// Of the source; woken after each step that is added.
+    waker: Waker,
 }
 
 /// How a source brings its frames into the guest.
@@ -53,39 +56,17 @@ enum Step {
 }
 
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
+struct Shared(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     steps: VecDeque<Step>,
-    woken: bool,
     waits: u64,
-    /// Whoever waits for it together with others.
-    watcher: Option<Waker>,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes a change that ends a wait.
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        let mut state = self.lock();
-        change(&mut state);
-        let watcher = state.watcher.take();
-        drop(state);
-        self.changed.notify_all();
-        watcher.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl Wake for Shared {
-    fn wake(self: Arc<Self>) {
-        self.change(|state| state.woken = true);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -99,8 +80,9 @@ impl ScriptedSource {
     /// The same, with the given way of placing frames.
     #[must_use]
     pub fn placing(placing: Placing) -> (Self, Script) {
-        let shared = Arc::new(Shared::default());
-        (Self { shared: Arc::clone(&shared), placing }, Script { shared })
+        let (shared, woken) = (Arc::<Shared>::default(), WakeFlag::default());
+        let script = Script { shared: Arc::clone(&shared), waker: woken.waker() };
+        (Self { shared, woken, placing }, script)
     }
 }
 
@@ -148,7 +130,8 @@ impl Script {
     }
 
     fn push(&self, step: Step) {
-        self.shared.change(|state| state.steps.push_back(step));
+        self.shared.lock().steps.push_back(step);
+        self.waker.wake_by_ref();
     }
 }
 
@@ -179,32 +162,23 @@ impl FrameSource for ScriptedSource {
     fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
         let mut state = self.shared.lock();
         state.waits += 1;
-        while state.steps.is_empty() && !state.woken {
-            let Some(until) = until else {
-                state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        let is_empty = state.steps.is_empty();
+        drop(state);
+        if is_empty {
+            self.woken.wait(until);
         }
-        state.woken = false;
         Ok(())
     }
 
     fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
-        let mut state = self.shared.lock();
-        if state.woken || !state.steps.is_empty() {
+        if !self.shared.lock().steps.is_empty() {
             watch.ready();
         }
-        state.watcher = Some(watch.waker().clone());
-        Watched::Yes
+        self.woken.watch(watch)
     }
 
     fn waker(&self) -> Waker {
-        Waker::from(Arc::clone(&self.shared))
+        self.woken.waker()
     }
 }
 
