@@ -1,39 +1,10 @@
 //! Word that meets a source on its way to sleep, in every interleaving of at most four preemptions. A source that would
 //! sleep for ever is a deadlock to loom.
 
-use std::task::Wake;
-
-use loom::sync::Condvar;
 use loom::thread;
+use netrx::source::WakeFlag;
 
 use super::*;
-
-/// Rings, and can be slept on; a ring that nobody waited for ends the next sleep.
-struct Bell {
-    rung: Mutex<bool>,
-    ringing: Condvar,
-}
-
-impl Bell {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { rung: Mutex::new(false), ringing: Condvar::new() })
-    }
-
-    fn sleep(&self) {
-        let mut rung = lock(&self.rung);
-        while !*rung {
-            rung = self.ringing.wait(rung).unwrap_or_else(PoisonError::into_inner);
-        }
-        *rung = false;
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        *lock(&self.rung) = true;
-        self.ringing.notify_one();
-    }
-}
 
 /// A source that only listens.
 struct Listener {
@@ -59,12 +30,12 @@ impl Listener {
 }
 
 /// Two handles leave word while the source `rests` until it has both.
-fn check(rests: impl Fn(&mut Listener, &Arc<Bell>) + Send + Sync + 'static) {
+fn check(rests: impl Fn(&mut Listener, &WakeFlag) + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(4);
     builder.check(move || {
-        let bell = Bell::new();
-        let hub = Arc::new(Hub::new(1, Waker::from(Arc::clone(&bell))));
+        let woken = WakeFlag::default();
+        let hub = Arc::new(Hub::new(1, woken.waker()));
         let link = Arc::new(Link::new(0, View::new(Seq(0), 100, 0, Seq(0), 0), 0));
         let tell = |say: fn(&mut View)| {
             let (hub, link) = (Arc::clone(&hub), Arc::clone(&link));
@@ -73,7 +44,7 @@ fn check(rests: impl Fn(&mut Listener, &Arc<Bell>) + Send + Sync + 'static) {
         let tellers = [tell(|view| view.received(Seq(5), 9)), tell(View::abandon)];
         let mut listener = Listener { hub, received: Seq(0), abandoned: false };
         while !listener.has_all() {
-            rests(&mut listener, &bell);
+            rests(&mut listener, &woken);
         }
         for teller in tellers {
             assert!(teller.join().is_ok());
@@ -83,10 +54,10 @@ fn check(rests: impl Fn(&mut Listener, &Arc<Bell>) + Send + Sync + 'static) {
 
 #[test]
 fn word_meets_a_source_that_goes_to_sleep() {
-    check(|listener, bell| {
+    check(|listener, woken| {
         listener.listen();
         if !listener.has_all() && listener.hub.may_sleep() {
-            bell.sleep();
+            woken.wait(None);
         }
     });
 }
@@ -95,16 +66,16 @@ fn word_meets_a_source_that_goes_to_sleep() {
 #[test]
 fn word_meets_a_source_that_goes_from_one_bed_to_the_other() {
     check(|listener, home| {
-        let elsewhere = Bell::new();
-        listener.hub.wake_by(Waker::from(Arc::clone(&elsewhere)), true);
+        let elsewhere = WakeFlag::default();
+        listener.hub.wake_by(elsewhere.waker(), true);
         listener.listen();
         if !listener.abandoned && listener.hub.may_sleep() {
-            elsewhere.sleep();
+            elsewhere.wait(None);
         }
-        listener.hub.wake_by(Waker::from(Arc::clone(home)), false);
+        listener.hub.wake_by(home.waker(), false);
         listener.listen();
         if !listener.has_all() && listener.hub.may_sleep() {
-            home.sleep();
+            home.wait(None);
         }
     });
 }
