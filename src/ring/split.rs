@@ -98,12 +98,18 @@ impl SplitRing {
         memory: &'t mut M,
     ) -> Result<SplitTurn<'t>, RingError> {
         self.moved |= memory.refresh();
-        let moved = self.moved;
-        let mut turn = SplitTurn::new(self, memory)?;
-        if moved {
-            turn.retranslate();
+        if self.moved {
+            self.follow(memory)?;
         }
-        Ok(turn)
+        SplitTurn::new(self, memory)
+    }
+
+    /// Follows a change of the memory's layout.
+    #[cold]
+    fn follow<M: GuestMemory>(&mut self, memory: &M) -> Result<(), RingError> {
+        SplitTurn::new(self, memory)?.retranslate();
+        self.moved = false;
+        Ok(())
     }
 }
 

@@ -37,9 +37,7 @@ impl<'t> SplitTurn<'t> {
 
     /// Renews the pool's addresses after the memory's layout changed; a chain that is not backed as it was is staged with
     /// length 0.
-    #[cold]
     pub(super) fn retranslate(&mut self) {
-        self.ring.moved = false;
         for chain in self.ring.pool.retranslate(&mut self.memory) {
             self.stage_empty(chain);
         }
