@@ -6,6 +6,7 @@ mod watch;
 pub use wake_flag::WakeFlag;
 pub use watch::{Watch, Watched};
 
+use std::any::Any;
 use std::io;
 use std::task::Waker;
 use std::time::Instant;
@@ -77,6 +78,13 @@ pub trait FrameSource: Send {
     /// It must not block and may be woken any number of times, from any thread, even after the source is gone.
     fn waker(&self) -> Waker;
 }
+
+/// A source of a type that can be told: each that borrows nothing.
+///
+/// What takes sources of many types keeps them so, and gives them back to whoever knows the type.
+pub trait AnySource: FrameSource + Any {}
+
+impl<S: FrameSource + Any> AnySource for S {}
 
 impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
     fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {

@@ -1,5 +1,6 @@
 //! Where a VMM deposits the parts of a worker, and from which it starts and stops it.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError};
@@ -12,7 +13,7 @@ use crate::hypervisor::{Hypervisor, HypervisorError, IrqId};
 use crate::irq::IrqLine;
 use crate::mem::GuestMemory;
 use crate::ring::{ConfigError, RingConfig, SplitRing};
-use crate::source::FrameSource;
+use crate::source::{AnySource, FrameSource};
 use crate::spec::Features;
 use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 
@@ -39,7 +40,7 @@ struct Inner<M, I> {
     memory: Option<M>,
     irq: Option<I>,
     /// The offered sources, the best first.
-    sources: Vec<(u32, Box<dyn FrameSource>)>,
+    sources: Vec<(u32, Box<dyn AnySource>)>,
     state: State<M, I>,
 }
 
@@ -71,8 +72,9 @@ pub struct RxConfig {
 
 /// What a stop returns.
 pub struct Stopped {
-    /// The source that the worker had, with all the frames that it did not deliver.
-    pub source: Box<dyn FrameSource>,
+    /// The source that the worker had, with all the frames that it did not deliver. As a `Box<dyn Any>` it can be downcast to
+    /// what was offered.
+    pub source: Box<dyn AnySource>,
     /// What the worker did, and where the ring stands.
     pub report: Report,
 }
@@ -186,8 +188,12 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
     }
 
     /// Offers a source; of several, the worker takes the one of the highest rank, and of equal ones the first offered.
+    ///
+    /// One that a [`stop`](Self::stop) has handed out may be offered again as it is.
     pub fn offer_source(&self, rank: u32, source: impl FrameSource + 'static) {
-        self.lock().offer(rank, Box::new(source));
+        if let Some(source) = boxed(source) {
+            self.lock().offer(rank, source);
+        }
     }
 
     /// Sets what is called, on the worker's thread, when a worker ends for another reason than being stopped. It must
@@ -313,7 +319,7 @@ impl<M: GuestMemory, I: IrqLine> Drop for RxWorkerSlot<M, I> {
 }
 
 impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
-    fn offer(&mut self, rank: u32, source: Box<dyn FrameSource>) {
+    fn offer(&mut self, rank: u32, source: Box<dyn AnySource>) {
         let place = self.sources.partition_point(|(other, _)| *other >= rank);
         self.sources.insert(place, (rank, source));
     }
@@ -347,7 +353,7 @@ impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
     }
 
     /// Deposits what came back, unless something newer was deposited meanwhile; hands out source and report.
-    fn take_back(&mut self, outcome: Outcome<M, I>) -> (u32, Box<dyn FrameSource>, Report) {
+    fn take_back(&mut self, outcome: Outcome<M, I>) -> (u32, Box<dyn AnySource>, Report) {
         self.memory.get_or_insert(outcome.memory);
         self.irq.get_or_insert(outcome.irq);
         (outcome.rank, outcome.source, outcome.report)
@@ -367,10 +373,17 @@ impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
     }
 
     /// Puts a source back before those of its rank, where it was taken from.
-    fn reoffer(&mut self, rank: u32, source: Box<dyn FrameSource>) {
+    fn reoffer(&mut self, rank: u32, source: Box<dyn AnySource>) {
         let place = self.sources.partition_point(|(other, _)| *other > rank);
         self.sources.insert(place, (rank, source));
     }
+}
+
+/// A source in a box, and not in a second one if it comes in one; always some.
+fn boxed(source: impl FrameSource + 'static) -> Option<Box<dyn AnySource>> {
+    let mut source = Some(source);
+    let in_box = (&mut source as &mut dyn Any).downcast_mut::<Option<Box<dyn AnySource>>>();
+    in_box.and_then(Option::take).or_else(|| Some(Box::new(source?)))
 }
 
 /// The worker's thread, or why there is none, with the job it was for.

@@ -11,7 +11,7 @@ use crate::engine::{Engine, EngineError, Finished, Progress, Stats, SystemClock}
 use crate::irq::{IrqError, IrqLine};
 use crate::mem::GuestMemory;
 use crate::ring::Cursor;
-use crate::source::FrameSource;
+use crate::source::AnySource;
 use crate::sync::{Mutex, MutexGuard, pause};
 
 /// How long a busy interrupt line is left alone before the next try. Nothing else waits for a time.
@@ -45,7 +45,7 @@ impl EndHook {
 /// Everything that moves into the worker's thread.
 pub(super) struct Job<M, I> {
     pub(super) engine: Engine<M, I>,
-    pub(super) source: Box<dyn FrameSource>,
+    pub(super) source: Box<dyn AnySource>,
     pub(super) rank: u32,
     pub(super) bell: Arc<Bell>,
     pub(super) on_end: EndHook,
@@ -55,7 +55,7 @@ pub(super) struct Job<M, I> {
 pub(super) struct Outcome<M, I> {
     pub(super) memory: M,
     pub(super) irq: I,
-    pub(super) source: Box<dyn FrameSource>,
+    pub(super) source: Box<dyn AnySource>,
     pub(super) rank: u32,
     pub(super) report: Report,
 }

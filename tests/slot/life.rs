@@ -1,5 +1,6 @@
 //! Starting, kicking, stopping, and starting again.
 
+use std::any::Any;
 use std::sync::{Arc, Weak};
 
 use netrx::worker::{End, SlotError};
@@ -71,6 +72,8 @@ fn the_cursor_survives() -> Tested {
         let stopped = rig.stop()?;
         let cursor = stopped.report.cursor;
         assert_eq!((cursor.next_avail, cursor.next_used), (round, round), "what was not used was given back");
+        // However often it was handed out, it is what it was.
+        assert!((&*stopped.source as &dyn Any).is::<ScriptedSource>());
         rig.slot.offer_source(0, stopped.source);
         rig = rig.moved_to(cursor);
         rig.driver.post(1);
