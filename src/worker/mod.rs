@@ -10,8 +10,10 @@
 //! turns them into a running worker, exactly once, and [`stop`](RxWorkerSlot::stop) turns the worker into parts again.
 
 mod bell;
+mod error;
 mod slot;
 mod thread;
 
-pub use slot::{Part, RxConfig, RxWorkerSlot, SlotError, Stopped};
+pub use error::{Part, SlotError};
+pub use slot::{RxConfig, RxWorkerSlot, Stopped};
 pub use thread::{End, Report};
