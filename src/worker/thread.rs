@@ -34,7 +34,11 @@ impl EndHook {
         if let Err(panic) = guarded(|| call(end)) {
             tracing::error!(panic, "the hook for the worker's end panicked");
         }
-        self.lock().get_or_insert(call);
+        // One that is not needed any more is dropped without the lock: it is somebody else's code.
+        let mut newer = self.lock();
+        if newer.is_none() {
+            *newer = Some(call);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Call>> {
