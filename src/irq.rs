@@ -13,7 +13,8 @@ use crate::sync::pause;
 /// * **Threads**: called from the thread that drives the engine.
 /// * **Blocking**: it may take a system call; it must not wait for the guest.
 /// * **Errors**: an interrupt that could not be raised is still owed. After [`IrqError::Busy`] the engine's owner tries
-///   again, when the engine ends for a tenth of a second; after [`IrqError::Failed`] the worker ends and reports it.
+///   again, and the engine itself for a tenth of a second when it ends; after [`IrqError::Failed`] the worker ends and reports
+///   it.
 pub trait IrqLine: Send {
     /// Interrupts the guest, or leaves an interrupt pending that it has not yet seen.
     ///

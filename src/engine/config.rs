@@ -16,8 +16,8 @@ pub struct EngineConfig {
 /// What to do with frames while the guest has no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
-    /// Leave them in the source until there is room: nothing is lost, and the sender feels it. So does a frame over more
-    /// merged buffers than the guest has posted, if it may post more.
+    /// Leave them in the source until there is room: nothing is lost, and the sender feels it. A frame over more merged
+    /// buffers than the guest has posted waits, too, unless the guest has no room in its ring to post more.
     #[default]
     Wait,
     /// Take them and drop them, counted as [`RingFull`](crate::DropReason::RingFull): the sender is never held up.
