@@ -4,45 +4,21 @@
 
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError, bounded, unbounded};
-use netrx::ring::SplitRing;
 use netrx::spec::Checksum;
-use netrx::{Engine, EngineConfig, Features, FrameMeta, FrameSource, Progress};
+use netrx::{Features, FrameMeta, FrameSource, Progress};
 use netrx_channel::{ChannelSource, Frame, Tagged};
-use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape, Taken, traffic};
+use netrx_mock::{DriverConfig, Rig, Shape, Taken, traffic};
 
 /// How long anything may take before it is called stuck.
 const STUCK: Duration = Duration::from_secs(20);
 /// How long something is watched for not happening.
 const QUIET: Duration = Duration::from_millis(300);
 
-struct Rig {
-    driver: FakeDriver,
-    engine: Engine<MockMemory, MockIrq>,
-}
-
 fn rig(size: u16, features: Features) -> Rig {
-    let memory = MockMemory::heap(&[1 << 20]);
-    let config = DriverConfig::new(size, features, Shape::single(2048));
-    let driver = FakeDriver::new(&memory, config).expect("it fits");
-    let ring = SplitRing::new(driver.ring_config(), features, &memory).expect("it makes sense");
-    let engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
-    Rig { driver, engine }
-}
-
-impl Rig {
-    fn poll(&mut self, source: &mut impl FrameSource) -> Progress {
-        self.engine.poll(source, Instant::now()).expect("nothing fails")
-    }
-
-    /// Posts everything and takes a turn.
-    fn take(&mut self, source: &mut impl FrameSource) -> (Progress, Vec<Vec<u8>>) {
-        self.driver.post(usize::MAX);
-        let progress = self.poll(source);
-        (progress, self.driver.drain_frames().expect("no violation"))
-    }
+    Rig::new(DriverConfig::new(size, features, Shape::single(2048))).expect("a guest")
 }
 
 fn frame(number: u64) -> Vec<u8> {
@@ -66,14 +42,14 @@ fn the_bound_refuses_the_sender_and_nothing_is_lost() {
         }
     };
     offer(&mut sent);
-    assert_eq!(rig.poll(&mut source), Progress::Starved);
+    assert_eq!(rig.poll(&mut source).expect("a turn"), Progress::Starved);
     offer(&mut sent);
     // Two in the guest, one pending at most, three in the channel.
     assert!((5..=6).contains(&sent), "{sent} were accepted");
     assert!(matches!(frames.try_send(frame(99)), Err(TrySendError::Full(back)) if back == frame(99)));
     let mut got = numbers(&rig.driver.drain_frames().expect("no violation"));
     for _ in 0..3 {
-        got.extend(numbers(&rig.take(&mut source).1));
+        got.extend(numbers(&rig.turn(&mut source).expect("a turn").1));
     }
     assert_eq!(got, (0..sent).collect::<Vec<_>>());
 }
@@ -91,17 +67,8 @@ fn the_bound_blocks_the_sender() {
         done.send(())
     });
     assert!(all_sent.recv_timeout(QUIET).is_err(), "nobody takes the frames");
-    let mut got = Vec::new();
-    let begin = Instant::now();
-    while got.len() < 20 {
-        assert!(begin.elapsed() < STUCK, "only {} came", got.len());
-        let (progress, frames) = rig.take(&mut source);
-        got.extend(numbers(&frames));
-        if progress == Progress::Idle {
-            source.wait(Some(begin + STUCK)).expect("it waits");
-        }
-    }
-    assert_eq!(got, (0..20).collect::<Vec<_>>());
+    let got = rig.take(&mut source, 20).expect("all come");
+    assert_eq!(numbers(&got), (0..20).collect::<Vec<_>>());
     assert!(sender.join().is_ok_and(|sent| sent.is_ok()));
 }
 
@@ -111,19 +78,8 @@ fn a_rendezvous_channel_works_too() {
     let mut source = ChannelSource::new(receiver);
     let mut rig = rig(4, Features::VERSION_1);
     let sender = thread::spawn(move || (0..20).all(|number| frames.send(frame(number)).is_ok()));
-    let mut got = Vec::new();
-    let begin = Instant::now();
-    while got.len() < 20 {
-        assert!(begin.elapsed() < STUCK, "only {} came", got.len());
-        let (progress, frames) = rig.take(&mut source);
-        got.extend(numbers(&frames));
-        match progress {
-            Progress::Idle => source.wait(Some(begin + STUCK)).expect("it waits"),
-            Progress::Closed => break,
-            Progress::More | Progress::Starved => {}
-        }
-    }
-    assert_eq!(got, (0..20).collect::<Vec<_>>());
+    let got = rig.take(&mut source, 20).expect("all come");
+    assert_eq!(numbers(&got), (0..20).collect::<Vec<_>>());
     assert!(sender.join().is_ok_and(|all| all));
 }
 
@@ -136,7 +92,7 @@ fn with_a_pending_frame() -> (ChannelSource<Vec<u8>>, Sender<Vec<u8>>, Rig) {
     frames.send(long).expect("the source is there");
     frames.send(frame(1)).expect("the source is there");
     rig.driver.post(1);
-    assert_eq!(rig.poll(&mut source), Progress::Starved);
+    assert_eq!(rig.poll(&mut source).expect("a turn"), Progress::Starved);
     assert!(source.pending().is_some_and(|frame| traffic::is_frame(0, frame)));
     (source, frames, rig)
 }
@@ -147,7 +103,7 @@ fn the_pending_frame_survives_a_stop() {
     let finished = first.engine.finish();
     assert_eq!(finished.stats.frames_taken, 0);
     let mut second = rig(8, Features::VERSION_1 | Features::MRG_RXBUF);
-    let (progress, frames) = second.take(&mut source);
+    let (progress, frames) = second.turn(&mut source).expect("a turn");
     assert_eq!((progress, numbers(&frames)), (Progress::Idle, vec![0, 1]));
     assert_eq!(source.pending(), None);
 }
@@ -170,13 +126,13 @@ fn a_pending_frame_does_not_let_a_wait_sleep() {
 fn it_closes_after_the_last_frame() {
     let (mut source, frames, mut rig) = with_a_pending_frame();
     drop(frames);
-    assert_eq!(rig.poll(&mut source), Progress::Starved, "the pending frame is left");
-    let (progress, mut got) = rig.take(&mut source);
+    assert_eq!(rig.poll(&mut source).expect("a turn"), Progress::Starved, "the pending frame is left");
+    let (progress, mut got) = rig.turn(&mut source).expect("a turn");
     assert_ne!(progress, Progress::Idle);
-    got.extend(rig.take(&mut source).1);
+    got.extend(rig.turn(&mut source).expect("a turn").1);
     assert_eq!(numbers(&got), [0, 1]);
     source.wait(None).expect("a closed channel ends a wait");
-    assert_eq!(rig.take(&mut source).0, Progress::Closed);
+    assert_eq!(rig.turn(&mut source).expect("a turn").0, Progress::Closed);
 }
 
 #[test]
@@ -191,12 +147,12 @@ fn metadata_becomes_the_header() {
         let mut source = ChannelSource::from(receiver);
         let mut rig = rig(4, features);
         rig.driver.post(4);
-        assert_eq!(rig.poll(&mut source), Progress::Idle);
+        assert_eq!(rig.poll(&mut source).expect("a turn"), Progress::Idle);
         let mut headers = Vec::new();
         let each = |taken: &Taken| headers.push(taken.header.clone());
         rig.driver.drain(&mut Taken::default(), each).expect("no violation");
         assert_eq!(headers.first().map(Vec::as_slice), header.as_ref().map(|header| &header[..]));
-        assert_eq!(rig.engine.counters().snapshot().frames_taken, 1);
+        assert_eq!(rig.stats().frames_taken, 1);
     }
 }
 

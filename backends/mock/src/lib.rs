@@ -2,9 +2,10 @@
 //!
 //! * [`MockHypervisor`], [`MockMemory`], [`MockIrq`], [`MockLevel`]: a machine on the heap, whose interrupts are recorded
 //!   and can fail.
-//! * [`ScriptedSource`], [`Faults`]: frames by script, and trouble by seed.
+//! * [`ScriptedSource`], [`from_fn`], [`Faults`]: frames by script or by closure, and trouble by seed.
 //! * [`FakeDriver`]: the guest's side of a receive ring. It posts buffers of any shape, checks all that comes back, and
-//!   can turn [hostile](FakeDriver::hostile). [`GuestThread`] runs one as a guest would.
+//!   can turn [hostile](FakeDriver::hostile). [`GuestThread`] runs one as a guest would, [`Rig`] is one behind an engine that a
+//!   test turns by hand.
 //! * [`registers`]: what that driver writes where its card is on virtio-mmio.
 //! * [`conformance`]: what each implementation of a boundary trait has to pass.
 //! * [`traffic`]: numbered frames that can be told from each other and from garbage.
@@ -31,26 +32,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-#![allow(clippy::panic, reason = "panics where a test's script tells it to")]
+#![allow(clippy::panic, reason = "panics where a script tells it to, and where a suite cannot go on")]
 
 pub mod conformance;
 mod driver;
 mod faults;
+mod function;
 mod guest;
 mod hypervisor;
 mod irq;
 mod level;
 mod memory;
 pub mod registers;
+mod rig;
 mod scripted;
 mod sys;
 pub mod traffic;
 
 pub use driver::{DriverConfig, DriverError, FakeDriver, Hostile, Posted, Shape, Taken, Violation};
 pub use faults::Faults;
+pub use function::{FromFn, from_fn};
 pub use guest::{GuestReport, GuestThread, Refill};
 pub use hypervisor::MockHypervisor;
 pub use irq::{IrqFault, IrqProbe, MockIrq};
 pub use level::{LevelProbe, MockLevel};
 pub use memory::{MockMemory, Trespass};
+pub use rig::{Rig, RigError};
 pub use scripted::{Placing, Script, ScriptedSource};

@@ -1,10 +1,8 @@
 //! The suite of a [`FrameSource`] that has all of its frames from the start.
 
-use std::time::Instant;
-
 use netrx::{Features, FrameSource, Progress};
 
-use super::source::{a_wake_before_a_wait_is_remembered, a_wake_during_a_wait_ends_it, rig};
+use super::source::{a_wake_before_a_wait_is_remembered, a_wake_during_a_wait_ends_it, guest, take};
 use crate::{Shape, traffic};
 
 /// Runs the suite: `make` gives a source that has these frames, and closes after the last one.
@@ -27,45 +25,42 @@ fn frames_arrive_and_it_closes<S: FrameSource>(
     features: Features,
     shape: Shape,
 ) {
-    let Some(mut rig) = rig(32, features, shape) else { return };
+    let mut rig = guest(32, features, shape);
     let sent = frames(&[14, 15, 22, 60, 64, 255, 256, 257, 1000, 1514].repeat(20));
     let mut source = make(&sent);
     let mut arrived = Vec::new();
     loop {
-        rig.driver.post(usize::MAX);
-        let polled = rig.engine.poll(&mut source, Instant::now());
-        let drained = rig.driver.drain_frames();
-        assert!(drained.is_ok(), "the guest has no complaint: {drained:?}");
-        arrived.extend(drained.unwrap_or_default());
-        assert!(polled.is_ok(), "polling works: {polled:?}");
-        if matches!(polled, Ok(Progress::Closed | Progress::Idle)) {
-            assert!(matches!(polled, Ok(Progress::Closed)), "it never runs empty, it closes");
+        let turn = rig.turn(&mut source);
+        let Ok((progress, frames)) = turn else { panic!("a turn works: {turn:?}") };
+        arrived.extend(frames);
+        if matches!(progress, Progress::Closed | Progress::Idle) {
+            assert_eq!(progress, Progress::Closed, "it never runs empty, it closes");
             break;
         }
     }
     assert!(arrived == sent, "{} of {} frames, all whole and in order", arrived.len(), sent.len());
-    assert!(rig.driver.audit().is_ok(), "nothing else was written");
-    assert!(rig.engine.counters().snapshot().is_balanced(), "the ledger balances");
+    let checked = rig.check();
+    assert!(checked.is_ok(), "nothing else was written, and the ledger balances: {checked:?}");
 }
 
 fn a_full_guest_loses_nothing<S: FrameSource>(make: &impl Fn(&[Vec<u8>]) -> S) {
-    let Some(mut rig) = rig(4, Features::VERSION_1, Shape::single(2048)) else { return };
+    let mut rig = guest(4, Features::VERSION_1, Shape::single(2048));
     let sent = frames(&[100; 8]);
     let mut source = make(&sent);
     for _ in 0..3 {
-        let polled = rig.engine.poll(&mut source, Instant::now());
+        let polled = rig.poll(&mut source);
         assert!(matches!(polled, Ok(Progress::Starved)), "the guest has posted nothing: {polled:?}");
     }
-    assert!(rig.take(&mut source, 8) == sent, "all 8, in order");
+    assert!(take(&mut rig, &mut source, 8) == sent, "all 8, in order");
 }
 
 /// A source that has said that it is closed, twice.
 fn closed<S: FrameSource>(make: &impl Fn(&[Vec<u8>]) -> S) -> S {
     let mut source = make(&[]);
-    let Some(mut rig) = rig(4, Features::VERSION_1, Shape::single(2048)) else { return source };
+    let mut rig = guest(4, Features::VERSION_1, Shape::single(2048));
     rig.driver.post(4);
     for _ in 0..2 {
-        let polled = rig.engine.poll(&mut source, Instant::now());
+        let polled = rig.poll(&mut source);
         assert!(matches!(polled, Ok(Progress::Closed)), "it has nothing, and stays closed: {polled:?}");
     }
     source

@@ -4,10 +4,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use netrx::ring::SplitRing;
-use netrx::{Engine, EngineConfig, Features, FrameSource, Progress};
+use netrx::{Features, FrameSource, Progress};
 
-use crate::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape, traffic};
+use crate::{DriverConfig, Rig, Shape, traffic};
 
 /// How long anything may take before the suite calls it stuck.
 const STUCK: Duration = Duration::from_secs(20);
@@ -42,45 +41,27 @@ pub fn waiting_source<S: FrameSource + 'static, K>(make: impl Fn() -> (S, K)) {
     a_deadline_ends_a_wait(make());
 }
 
-pub(super) struct Rig {
-    pub(super) driver: FakeDriver,
-    pub(super) engine: Engine<MockMemory, MockIrq>,
+/// A guest to send frames to.
+pub(super) fn guest(size: u16, features: Features, shape: Shape) -> Rig {
+    match Rig::new(DriverConfig::new(size, features, shape)) {
+        Ok(rig) => rig,
+        Err(error) => panic!("the suite's own guest: {error}"),
+    }
 }
 
-pub(super) fn rig(size: u16, features: Features, shape: Shape) -> Option<Rig> {
-    let memory = MockMemory::heap(&[1 << 20, 1 << 20]);
-    let driver = FakeDriver::new(&memory, DriverConfig::new(size, features, shape)).ok()?;
-    let ring = SplitRing::new(driver.ring_config(), features, &memory).ok()?;
-    let engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
-    Some(Rig { driver, engine })
-}
-
-impl Rig {
-    /// Polls until `count` frames have come through, refilling at once.
-    pub(super) fn take(&mut self, source: &mut impl FrameSource, count: usize) -> Vec<Vec<u8>> {
-        let mut frames = Vec::new();
-        let begin = Instant::now();
-        while frames.len() < count {
-            assert!(begin.elapsed() < STUCK, "only {} of {count} frames came", frames.len());
-            self.driver.post(usize::MAX);
-            match self.engine.poll(source, Instant::now()) {
-                Ok(Progress::Idle) if self.driver.has_used() => {}
-                Ok(Progress::Idle) => assert!(source.wait(Some(begin + STUCK)).is_ok(), "waiting works"),
-                polled => assert!(polled.is_ok(), "polling works: {polled:?}"),
-            }
-            let drained = self.driver.drain_frames();
-            assert!(drained.is_ok(), "the guest has no complaint: {drained:?}");
-            frames.extend(drained.unwrap_or_default());
-        }
-        frames
+/// Takes so many frames.
+pub(super) fn take(rig: &mut Rig, source: &mut impl FrameSource, count: usize) -> Vec<Vec<u8>> {
+    match rig.take(source, count) {
+        Ok(frames) => frames,
+        Err(error) => panic!("{count} frames come: {error}"),
     }
 }
 
 fn empty_is_idle<S: FrameSource, K>((mut source, _kept): (S, K)) {
-    let Some(mut rig) = rig(16, Features::VERSION_1, Shape::single(2048)) else { return };
+    let mut rig = guest(16, Features::VERSION_1, Shape::single(2048));
     rig.driver.post(16);
     for _ in 0..3 {
-        let polled = rig.engine.poll(&mut source, Instant::now());
+        let polled = rig.poll(&mut source);
         assert!(matches!(polled, Ok(Progress::Idle)), "an empty source is idle: {polled:?}");
     }
 }
@@ -90,7 +71,7 @@ fn frames_arrive_whole_and_in_order<S: FrameSource, F: Feeder>(
     features: Features,
     shape: Shape,
 ) {
-    let Some(mut rig) = rig(32, features, shape) else { return };
+    let mut rig = guest(32, features, shape);
     let lens: Vec<usize> = [14, 15, 22, 60, 64, 255, 256, 257, 1000, 1514].repeat(20);
     let sent = lens.clone();
     let sender = thread::spawn(move || {
@@ -101,28 +82,28 @@ fn frames_arrive_whole_and_in_order<S: FrameSource, F: Feeder>(
         }
         feeder
     });
-    let frames = rig.take(&mut source, lens.len());
+    let frames = take(&mut rig, &mut source, lens.len());
     for (number, (frame, len)) in (0..).zip(frames.iter().zip(&lens)) {
         assert_eq!(frame.len(), *len, "length of frame {number}");
         assert!(traffic::is_frame(number, frame), "bytes of frame {number}");
     }
-    assert!(rig.driver.audit().is_ok(), "nothing else was written");
-    assert!(rig.engine.counters().snapshot().is_balanced(), "the ledger balances");
+    let checked = rig.check();
+    assert!(checked.is_ok(), "nothing else was written, and the ledger balances: {checked:?}");
     assert!(sender.join().is_ok(), "the feeder is well");
 }
 
 fn a_full_guest_loses_nothing<S: FrameSource, F: Feeder>((mut source, mut feeder): (S, F)) {
-    let Some(mut rig) = rig(4, Features::VERSION_1, Shape::single(2048)) else { return };
+    let mut rig = guest(4, Features::VERSION_1, Shape::single(2048));
     let mut frame = Vec::new();
     for number in 0..8 {
         traffic::make(number, 100, &mut frame);
         feeder.send(&frame);
     }
     for _ in 0..3 {
-        let polled = rig.engine.poll(&mut source, Instant::now());
+        let polled = rig.poll(&mut source);
         assert!(matches!(polled, Ok(Progress::Starved)), "the guest has posted nothing: {polled:?}");
     }
-    let frames = rig.take(&mut source, 8);
+    let frames = take(&mut rig, &mut source, 8);
     assert!((0..).zip(&frames).all(|(number, frame)| traffic::is_frame(number, frame)), "all 8, in order");
 }
 
@@ -134,10 +115,10 @@ pub(super) fn a_wake_before_a_wait_is_remembered<S: FrameSource, K>((mut source,
 }
 
 fn a_wake_outlives_a_recv<S: FrameSource, K>((mut source, _kept): (S, K)) {
-    let Some(mut rig) = rig(16, Features::VERSION_1, Shape::single(2048)) else { return };
+    let mut rig = guest(16, Features::VERSION_1, Shape::single(2048));
     rig.driver.post(16);
     source.waker().wake_by_ref();
-    let polled = rig.engine.poll(&mut source, Instant::now());
+    let polled = rig.poll(&mut source);
     assert!(polled.is_ok(), "polling works: {polled:?}");
     let begin = Instant::now();
     assert!(source.wait(Some(begin + STUCK)).is_ok(), "waiting works");
