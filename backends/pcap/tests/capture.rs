@@ -2,11 +2,10 @@
 
 mod files;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use netrx::ring::SplitRing;
-use netrx::{Engine, EngineConfig, Features, Progress};
-use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape};
+use netrx::{Features, Progress};
+use netrx_mock::{DriverConfig, Rig, Shape};
 use netrx_pcap::{Capture, CaptureError, CaptureSource};
 use pcap_file::pcap::PcapHeader;
 use pcap_file::pcapng::PcapNgWriter;
@@ -200,16 +199,11 @@ fn a_repeated_source_begins_again_until_its_limit() -> Outcome {
 
 /// What a guest gets of a source, until that closes.
 fn replay(mut source: CaptureSource) -> Result<Vec<Vec<u8>>, Box<dyn std::error::Error>> {
-    let memory = MockMemory::heap(&[1 << 16]);
-    let config = DriverConfig::new(4, Features::VERSION_1, Shape::single(2048));
-    let mut driver = FakeDriver::new(&memory, config)?;
-    let ring = SplitRing::new(driver.ring_config(), driver.features(), &memory)?;
-    let mut engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
+    let mut rig = Rig::new(DriverConfig::new(4, Features::VERSION_1, Shape::single(2048)))?;
     let mut arrived = Vec::new();
     loop {
-        driver.post(4);
-        let progress = engine.poll(&mut source, Instant::now())?;
-        arrived.extend(driver.drain_frames()?);
+        let (progress, frames) = rig.turn(&mut source)?;
+        arrived.extend(frames);
         if progress == Progress::Closed {
             assert_eq!(source.taken(), arrived.len() as u64);
             return Ok(arrived);

@@ -14,7 +14,7 @@ use netrx::{FrameSource, Progress};
 use netrx_socketpair::SocketSource;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
-use rig::{Rig, STUCK, frame, numbers, whole};
+use rig::{STUCK, frame, numbers, plain_guest, whole};
 
 fn open() -> usize {
     std::fs::read_dir("/dev/fd").expect("the system lists them").count()
@@ -47,8 +47,8 @@ fn descriptors_stay_flat() {
 
 fn sent_descriptors_are_discarded() {
     let (mut source, far) = SocketSource::pair(1514).expect("a pair");
-    let mut rig = Rig::plain();
-    assert_eq!(rig.take(&mut source).0, Progress::Idle);
+    let mut rig = plain_guest();
+    assert_eq!(rig.turn(&mut source).expect("a turn").0, Progress::Idle);
     let before = open();
     for number in 0..100 {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -58,6 +58,6 @@ fn sent_descriptors_are_discarded() {
         let bytes = frame(number, 60);
         sendmsg(&far, &[IoSlice::new(&bytes)], &mut extra, SendFlags::empty()).expect("there is room");
     }
-    assert_eq!(numbers(&rig.take_all(&mut source, 100)), whole(0..100));
+    assert_eq!(numbers(&rig.take(&mut source, 100).expect("all come")), whole(0..100));
     assert_eq!(open(), before);
 }

@@ -12,16 +12,16 @@ use netrx::Progress;
 use netrx_socketpair::SocketSource;
 use rustix::net::shutdown;
 
-use rig::{Rig, frame, numbers, whole};
+use rig::{frame, numbers, plain_guest, whole};
 
 #[test]
 fn a_datagram_socket_shut_down_for_reading_ends() {
     let (mut source, far) = SocketSource::pair(1514).expect("a pair");
-    let mut rig = Rig::plain();
-    assert_eq!(rig.take(&mut source).0, Progress::Idle);
+    let mut rig = plain_guest();
+    assert_eq!(rig.turn(&mut source).expect("a turn").0, Progress::Idle);
     far.send(&frame(0, 60)).expect("there is room");
     shutdown(&source, rustix::net::Shutdown::Read).expect("it is a socket");
-    let frames = rig.take_all(&mut source, usize::MAX);
+    let frames = rig.take(&mut source, usize::MAX).expect("all come");
     // Linux still gives what is queued; the BSDs throw it away.
     assert!(frames.is_empty() || numbers(&frames) == whole([0]));
     assert!(far.shutdown(Shutdown::Both).is_ok());
@@ -34,7 +34,7 @@ fn a_closed_datagram_peer_does_not_take_its_frames_along() {
         far.send(&frame(number, 60)).expect("there is room");
     }
     drop(far);
-    assert_eq!(numbers(&Rig::plain().take_all(&mut source, 3)), whole(0..3));
+    assert_eq!(numbers(&plain_guest().take(&mut source, 3).expect("all come")), whole(0..3));
 }
 
 #[test]
@@ -44,16 +44,16 @@ fn a_named_socket_outlives_its_peers() {
     ours.connect(folder.path("first")).expect("it is bound");
     let sender = ours.try_clone().expect("a descriptor");
     let mut source = SocketSource::new(ours).expect("it keeps boundaries");
-    let mut rig = Rig::plain();
+    let mut rig = plain_guest();
     first.send_to(&frame(0, 60), folder.path("ours")).expect("there is room");
-    assert_eq!(numbers(&rig.take_all(&mut source, 1)), whole([0]));
+    assert_eq!(numbers(&rig.take(&mut source, 1).expect("all come")), whole([0]));
     drop(first);
     // Whoever sends to the peer that is gone is refused, which is no news of ours.
     assert!(sender.send(b"to nobody").is_err());
-    assert_ne!(rig.poll(&mut source), Progress::Closed);
+    assert_ne!(rig.poll(&mut source).expect("a turn"), Progress::Closed);
     sender.connect(folder.path("second")).expect("it is bound");
     second.send_to(&frame(1, 60), folder.path("ours")).expect("there is room");
-    assert_eq!(numbers(&rig.take_all(&mut source, 1)), whole([1]));
+    assert_eq!(numbers(&rig.take(&mut source, 1).expect("all come")), whole([1]));
 }
 
 /// A folder for sockets with names.

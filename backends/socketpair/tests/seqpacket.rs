@@ -12,7 +12,7 @@ use netrx_mock::Shape;
 use netrx_socketpair::SocketSource;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
 
-use rig::{Rig, frame, merged, numbers, whole};
+use rig::{frame, guest, merged, numbers, plain_guest, whole};
 
 /// A connection-oriented pair.
 fn seqpacket() -> (SocketSource, OwnedFd) {
@@ -32,22 +32,22 @@ fn a_closed_seqpacket_socket_ends_after_its_last_frame() {
         give(&far, &frame(number, 60));
     }
     drop(far);
-    let mut rig = Rig::plain();
-    let (progress, frames) = rig.take(&mut source);
+    let mut rig = plain_guest();
+    let (progress, frames) = rig.turn(&mut source).expect("a turn");
     assert_eq!((progress, numbers(&frames)), (Progress::Closed, whole(0..3)));
     assert_eq!(rig.stats().frames_dropped(), 0, "the end is not a frame");
-    assert_eq!(rig.poll(&mut source), Progress::Closed, "it stays closed");
+    assert_eq!(rig.poll(&mut source).expect("a turn"), Progress::Closed, "it stays closed");
     source.wait(None).expect("and never sleeps");
 }
 
 #[test]
 fn a_seqpacket_socket_ends_while_it_is_waited_for() {
     let (mut source, far) = seqpacket();
-    let mut rig = Rig::plain();
-    assert_eq!(rig.take(&mut source).0, Progress::Idle);
+    let mut rig = plain_guest();
+    assert_eq!(rig.turn(&mut source).expect("a turn").0, Progress::Idle);
     drop(far);
     source.wait(None).expect("the end ends a wait");
-    assert_eq!(rig.poll(&mut source), Progress::Closed);
+    assert_eq!(rig.poll(&mut source).expect("a turn"), Progress::Closed);
 }
 
 #[test]
@@ -55,8 +55,8 @@ fn the_end_is_seen_by_a_guest_with_little_room() {
     let (mut source, far) = seqpacket();
     give(&far, &frame(0, 60));
     drop(far);
-    let mut rig = Rig::new(2, merged(), Shape::single(256));
-    let (progress, frames) = rig.take(&mut source);
+    let mut rig = guest(2, merged(), Shape::single(256));
+    let (progress, frames) = rig.turn(&mut source).expect("a turn");
     assert_eq!((progress, numbers(&frames)), (Progress::Closed, whole([0])));
 }
 
@@ -66,14 +66,14 @@ fn an_empty_message_is_no_end_while_the_far_end_is_there() {
     give(&far, &[]);
     give(&far, &frame(0, 60));
     give(&far, &[]);
-    let mut rig = Rig::new(1, merged(), Shape::single(2048));
-    let mut frames = rig.take_all(&mut source, 1);
-    let (progress, more) = rig.take(&mut source);
+    let mut rig = guest(1, merged(), Shape::single(2048));
+    let mut frames = rig.take(&mut source, 1).expect("all come");
+    let (progress, more) = rig.turn(&mut source).expect("a turn");
     frames.extend(more);
     assert_eq!((progress, numbers(&frames)), (Progress::Idle, whole([0])));
     assert_eq!(rig.stats().dropped(DropReason::Runt), 2);
     drop(far);
-    assert_eq!(rig.take(&mut source).0, Progress::Closed);
+    assert_eq!(rig.turn(&mut source).expect("a turn").0, Progress::Closed);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_reset_does_not_lose_what_was_sent_before() {
     let near = rustix::io::fcntl_dupfd_cloexec(&source, 0).expect("a descriptor");
     give(&near, b"unread");
     drop(far);
-    let mut rig = Rig::plain();
-    assert_eq!(numbers(&rig.take_all(&mut source, usize::MAX)), whole([0, 1]));
-    rig.audit();
+    let mut rig = plain_guest();
+    assert_eq!(numbers(&rig.take(&mut source, usize::MAX).expect("all come")), whole([0, 1]));
+    rig.check().expect("all is well");
 }

@@ -14,7 +14,7 @@ use rustix::net::sockopt::{
     set_socket_recv_buffer_size, set_socket_send_buffer_size, socket_recv_buffer_size,
 };
 
-use rig::{Rig, frame, numbers, whole};
+use rig::{frame, guest, numbers, plain_guest, whole};
 
 #[test]
 fn what_is_no_socket_is_refused() {
@@ -70,8 +70,8 @@ fn the_far_end_can_be_made_to_fit() {
     assert_eq!(refused.raw_os_error(), Some(rustix::io::Errno::MSGSIZE.raw_os_error()));
     fit_buffers(&far, 40_000).expect("the system allows it");
     far.send(&frame(0, 40_000)).expect("it fits");
-    let mut rig = Rig::new(4, netrx::Features::VERSION_1, netrx_mock::Shape::single(65_536));
-    assert_eq!(numbers(&rig.take(&mut source).1), whole([0]));
+    let mut rig = guest(4, netrx::Features::VERSION_1, netrx_mock::Shape::single(65_536));
+    assert_eq!(numbers(&rig.turn(&mut source).expect("a turn").1), whole([0]));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_pair_has_room_for_its_largest_frame() {
 fn a_blocking_socket_stays_blocking_and_does_not_block_the_source() {
     let (near, _far) = UnixDatagram::pair().expect("a pair");
     let mut source = SocketSource::new(near).expect("it keeps boundaries");
-    assert_eq!(Rig::plain().take(&mut source).0, netrx::Progress::Idle);
+    assert_eq!(plain_guest().turn(&mut source).expect("a turn").0, netrx::Progress::Idle);
     let flags = rustix::fs::fcntl_getfl(source.as_fd()).expect("it has flags");
     assert!(!flags.contains(rustix::fs::OFlags::NONBLOCK));
 }

@@ -14,7 +14,7 @@ use netrx::{EngineConfig, Features, FrameSource, Progress, RxConfig, RxWorkerSlo
 use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape};
 use netrx_socketpair::SocketSource;
 
-use rig::{QUIET, Rig, STUCK, frame, numbers, whole};
+use rig::{QUIET, STUCK, frame, numbers, plain_guest, whole};
 
 /// Waits on a thread of its own; the source comes back when that is over.
 fn waiting(mut source: SocketSource) -> mpsc::Receiver<SocketSource> {
@@ -58,7 +58,7 @@ fn a_wake_is_not_used_up_by_reading() {
     let (mut source, far) = SocketSource::pair(1514).expect("a pair");
     far.send(&frame(0, 60)).expect("there is room");
     source.waker().wake();
-    assert_eq!(Rig::plain().take(&mut source).0, Progress::Idle);
+    assert_eq!(plain_guest().turn(&mut source).expect("a turn").0, Progress::Idle);
     assert!(waiting(source).recv_timeout(STUCK).is_ok());
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Instant;
 
 use netrx::{DropReason, EngineError, Features, FrameSource, Progress};
-use netrx_mock::Shape;
+use netrx_mock::{Rig, Shape};
 
 use super::*;
 use crate::buffers::fit_buffers;
@@ -16,7 +16,7 @@ use crate::sys::{Portable, System};
 #[path = "../../tests/rig/mod.rs"]
 mod rig;
 
-use rig::{QUIET, Rig, STUCK, frame, merged, numbers, whole};
+use rig::{QUIET, STUCK, frame, guest, merged, numbers, plain_guest, whole};
 
 /// Calls that fail by script before they do what they should.
 #[derive(Debug, Default)]
@@ -84,17 +84,21 @@ fn faulty(script: &[i32]) -> (Reader<Faulty<System>>, UnixDatagram) {
 
 /// A guest whose buffers are read into directly, and one that has frames' lengths asked for.
 fn both_guests() -> [Rig; 2] {
-    [Rig::plain(), Rig::new(4, merged(), Shape::single(300))]
+    [plain_guest(), guest(4, merged(), Shape::single(300))]
 }
 
 #[test]
 fn what_is_tried_again_loses_nothing() {
     for mut rig in both_guests() {
         let (mut reader, _far) = faulty(&[libc::EINTR, libc::ECONNREFUSED, libc::EINTR]);
-        assert_eq!(rig.take(&mut reader), (Progress::More, vec![]), "a signal is no reason to sleep");
-        assert_eq!(numbers(&rig.take_all(&mut reader, 2)), whole([0, 1]));
+        assert_eq!(
+            rig.turn(&mut reader).expect("a turn"),
+            (Progress::More, vec![]),
+            "a signal is no reason to sleep"
+        );
+        assert_eq!(numbers(&rig.take(&mut reader, 2).expect("all come")), whole([0, 1]));
         assert_eq!(reader.calls.script, [], "all of them were met");
-        rig.audit();
+        rig.check().expect("all is well");
     }
 }
 
@@ -102,10 +106,10 @@ fn what_is_tried_again_loses_nothing() {
 fn an_empty_socket_is_left_until_it_is_ready() {
     for mut rig in both_guests() {
         let (mut reader, _far) = faulty(&[libc::EAGAIN]);
-        assert_eq!(rig.take(&mut reader), (Progress::Idle, vec![]));
+        assert_eq!(rig.turn(&mut reader).expect("a turn"), (Progress::Idle, vec![]));
         assert_eq!(reader.calls.asked, 1);
         reader.wait(Some(Instant::now() + STUCK)).expect("there are frames after all");
-        assert_eq!(numbers(&rig.take(&mut reader).1), whole([0, 1]));
+        assert_eq!(numbers(&rig.turn(&mut reader).expect("a turn").1), whole([0, 1]));
     }
 }
 
@@ -116,12 +120,16 @@ fn a_system_short_of_memory_is_given_a_breather() {
             let (mut reader, _far) = faulty(&[fault, fault]);
             for _ in 0..2 {
                 let begin = Instant::now();
-                assert_eq!(rig.take(&mut reader), (Progress::Idle, vec![]), "not fatal, and no spinning");
+                assert_eq!(
+                    rig.turn(&mut reader).expect("a turn"),
+                    (Progress::Idle, vec![]),
+                    "not fatal, and no spinning"
+                );
                 reader.wait(None).expect("it waits, though not for the socket");
                 assert!(begin.elapsed() >= BREATHER);
             }
             assert_eq!(reader.calls.asked, 2);
-            assert_eq!(numbers(&rig.take(&mut reader).1), whole([0, 1]));
+            assert_eq!(numbers(&rig.turn(&mut reader).expect("a turn").1), whole([0, 1]));
         }
     }
 }
@@ -129,7 +137,7 @@ fn a_system_short_of_memory_is_given_a_breather() {
 #[test]
 fn a_breather_ends_at_the_deadline() {
     let (mut reader, _far) = faulty(&[libc::ENOBUFS]);
-    assert_eq!(Rig::plain().take(&mut reader).0, Progress::Idle);
+    assert_eq!(plain_guest().turn(&mut reader).expect("a turn").0, Progress::Idle);
     reader.wait(Some(Instant::now())).expect("a time that has passed is no error");
     assert!(!reader.strained);
 }
@@ -146,7 +154,7 @@ fn whoever_waits_for_several_is_told_of_a_breather_as_of_anything_else() {
     let (mut reader, _far) = faulty(&[libc::ENOBUFS, libc::ECONNRESET]);
     assert_eq!(watched(&reader), (false, None, 1));
     let begin = Instant::now();
-    assert_eq!(Rig::plain().take(&mut reader).0, Progress::Idle);
+    assert_eq!(plain_guest().turn(&mut reader).expect("a turn").0, Progress::Idle);
     for _ in 0..2 {
         let (ready, until, descriptors) = watched(&reader);
         assert_eq!((ready, descriptors), (false, 0), "the socket is readable all the time");
@@ -154,7 +162,7 @@ fn whoever_waits_for_several_is_told_of_a_breather_as_of_anything_else() {
     }
     reader.wait(Some(Instant::now())).expect("its time has come");
     assert_eq!(watched(&reader), (false, None, 1));
-    assert_eq!(numbers(&Rig::plain().take_all(&mut reader, usize::MAX)), whole([0, 1]));
+    assert_eq!(numbers(&plain_guest().take(&mut reader, usize::MAX).expect("all come")), whole([0, 1]));
     assert_eq!(watched(&reader), (true, None, 0), "the far end is gone");
 }
 
@@ -162,7 +170,7 @@ fn whoever_waits_for_several_is_told_of_a_breather_as_of_anything_else() {
 fn a_reset_ends_it_after_the_last_frame() {
     for mut rig in both_guests() {
         let (mut reader, _far) = faulty(&[libc::ECONNRESET]);
-        assert_eq!(numbers(&rig.take_all(&mut reader, usize::MAX)), whole([0, 1]));
+        assert_eq!(numbers(&rig.take(&mut reader, usize::MAX).expect("all come")), whole([0, 1]));
         reader.wait(None).expect("it does not sleep any more");
     }
 }
@@ -185,7 +193,7 @@ fn other_errors_are_fatal_and_what_came_before_is_delivered() {
         let frames = rig.driver.drain_frames().expect("no complaint");
         assert_eq!(numbers(&frames), whole(0..frames.len() as u64));
         assert!(!frames.is_empty());
-        rig.audit();
+        rig.check().expect("all is well");
     }
 }
 
@@ -198,7 +206,7 @@ fn an_error_behind_frames_is_not_lost() {
     for number in 0..BATCH as u64 {
         far.send(&frame(number, 60)).expect("there is room");
     }
-    let mut rig = Rig::plain();
+    let mut rig = plain_guest();
     rig.driver.post(usize::MAX);
     assert!(rig.engine.poll(&mut reader, Instant::now()).is_err());
     assert_eq!(rig.driver.drain_frames().expect("no complaint").len(), BATCH);
@@ -211,8 +219,8 @@ fn a_burst_is_read_by_one_call() {
     for number in 0..count {
         far.send(&frame(number, 1514)).expect("there is room");
     }
-    let mut rig = Rig::plain();
-    let (progress, frames) = rig.take(&mut reader);
+    let mut rig = plain_guest();
+    let (progress, frames) = rig.turn(&mut reader).expect("a turn");
     assert_eq!((progress, numbers(&frames)), (Progress::Idle, whole(0..count)));
     assert_eq!(reader.calls.asked, 1, "it is known to be empty without asking again");
 }
@@ -227,14 +235,14 @@ fn the_portable_calls_keep_boundaries() {
     ] {
         let (mut reader, far) = reader(Portable::default(), 65_550);
         far.set_nonblocking(true).expect("it is a socket");
-        let mut rig = Rig::new(64, features, shape);
+        let mut rig = guest(64, features, shape);
         for (number, len) in (0..).zip(lens) {
             far.send(&frame(number, len)).expect("there is room");
-            let frames = rig.take_all(&mut reader, 1);
+            let frames = rig.take(&mut reader, 1).expect("all come");
             assert!(frames.len() == 1 && frames[0] == frame(number, len), "frame {number} of {len} bytes");
         }
-        assert_eq!(rig.take(&mut reader), (Progress::Idle, vec![]));
-        rig.audit();
+        assert_eq!(rig.turn(&mut reader).expect("a turn"), (Progress::Idle, vec![]));
+        rig.check().expect("all is well");
     }
 }
 
@@ -242,13 +250,13 @@ fn the_portable_calls_keep_boundaries() {
 fn the_portable_calls_drop_what_is_too_long() {
     for (features, dropped_beyond) in [(Features::VERSION_1, 1012), (merged(), 4084)] {
         let (mut reader, far) = reader(Portable::default(), 9014);
-        let mut rig = Rig::new(4, features, Shape::single(1024));
+        let mut rig = guest(4, features, Shape::single(1024));
         for (number, len) in (0..).zip([60, dropped_beyond + 1, 9014, dropped_beyond]) {
             far.send(&frame(number, len)).expect("there is room");
         }
-        assert_eq!(numbers(&rig.take_all(&mut reader, 2)), whole([0, 3]));
+        assert_eq!(numbers(&rig.take(&mut reader, 2).expect("all come")), whole([0, 3]));
         assert_eq!(rig.stats().dropped(DropReason::TooLong), 2);
-        rig.audit();
+        rig.check().expect("all is well");
     }
 }
 
@@ -274,7 +282,7 @@ fn a_length_can_be_found_in_two_ways() {
 #[test]
 fn nothing_is_polled_for_while_it_waits() {
     let (mut reader, _far) = reader(Faulty::<System>::default(), 1514);
-    assert_eq!(Rig::plain().take(&mut reader).0, Progress::Idle);
+    assert_eq!(plain_guest().turn(&mut reader).expect("a turn").0, Progress::Idle);
     let begin = Instant::now();
     let mut waits = 0;
     while begin.elapsed() < QUIET {

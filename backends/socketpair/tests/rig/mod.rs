@@ -1,13 +1,11 @@
-//! An engine between a source and a fake guest, for the tests of this crate.
+//! Guests and frames for the tests of this crate.
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use netrx::engine::Stats;
-use netrx::ring::SplitRing;
-use netrx::{Engine, EngineConfig, Features, FrameSource, Progress};
-use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape, traffic};
+use netrx::{EngineConfig, Features};
+use netrx_mock::{DriverConfig, MockMemory, Rig, Shape, traffic};
 
 /// How long anything may take before it is called stuck.
 pub(crate) const STUCK: Duration = Duration::from_secs(20);
@@ -18,62 +16,15 @@ pub(crate) fn merged() -> Features {
     Features::VERSION_1 | Features::MRG_RXBUF
 }
 
-pub(crate) struct Rig {
-    pub(crate) driver: FakeDriver,
-    pub(crate) engine: Engine<MockMemory, MockIrq>,
+pub(crate) fn guest(size: u16, features: Features, shape: Shape) -> Rig {
+    let memory = MockMemory::heap(&[2 << 20, 2 << 20]);
+    let driver = DriverConfig::new(size, features, shape);
+    Rig::on(&memory, driver, EngineConfig::default()).expect("a guest")
 }
 
-impl Rig {
-    pub(crate) fn new(size: u16, features: Features, shape: Shape) -> Self {
-        let memory = MockMemory::heap(&[2 << 20, 2 << 20]);
-        let driver = FakeDriver::new(&memory, DriverConfig::new(size, features, shape)).expect("it fits");
-        let ring = SplitRing::new(driver.ring_config(), features, &memory).expect("it makes sense");
-        let engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
-        Self { driver, engine }
-    }
-
-    /// A guest with buffers for plain frames.
-    pub(crate) fn plain() -> Self {
-        Self::new(128, Features::VERSION_1, Shape::single(2048))
-    }
-
-    pub(crate) fn poll(&mut self, source: &mut impl FrameSource) -> Progress {
-        self.engine.poll(source, Instant::now()).expect("nothing is fatal")
-    }
-
-    /// Posts everything, takes a turn, and drains.
-    pub(crate) fn take(&mut self, source: &mut impl FrameSource) -> (Progress, Vec<Vec<u8>>) {
-        self.driver.post(usize::MAX);
-        let progress = self.poll(source);
-        (progress, self.driver.drain_frames().expect("the guest has no complaint"))
-    }
-
-    /// Takes turns and waits, until `count` frames have come or the source is closed.
-    pub(crate) fn take_all(&mut self, source: &mut impl FrameSource, count: usize) -> Vec<Vec<u8>> {
-        let begin = Instant::now();
-        let mut all = Vec::new();
-        while all.len() < count {
-            assert!(begin.elapsed() < STUCK, "only {} of {count} frames came", all.len());
-            let (progress, frames) = self.take(source);
-            all.extend(frames);
-            match progress {
-                Progress::Closed => break,
-                Progress::Idle if all.len() < count => source.wait(Some(begin + STUCK)).expect("it waits"),
-                Progress::Idle | Progress::More | Progress::Starved => {}
-            }
-        }
-        all
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        self.engine.counters().snapshot()
-    }
-
-    /// The guest's memory and the ledger are as they should be.
-    pub(crate) fn audit(&self) {
-        self.driver.audit().expect("nothing was written outside of the buffers");
-        assert!(self.stats().is_balanced());
-    }
+/// A guest with buffers for plain frames.
+pub(crate) fn plain_guest() -> Rig {
+    guest(128, Features::VERSION_1, Shape::single(2048))
 }
 
 /// Frame `number` of `len` bytes.
