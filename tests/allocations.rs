@@ -5,15 +5,10 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::error::Error;
-use std::task::Waker;
-use std::time::Instant;
 
-use netrx::ring::SplitRing;
-use netrx::{
-    Engine, EngineConfig, Features, FrameMeta, FrameSource, Placed, Received, RxSpace, SourceError,
-    engine::WhenFull,
-};
-use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape, Taken, traffic};
+use netrx::engine::WhenFull;
+use netrx::{EngineConfig, Features, FrameMeta, Placed, Received, RxSpace};
+use netrx_mock::{DriverConfig, MockMemory, Rig, Shape, Taken, from_fn, traffic};
 
 /// Frames that are counted over, after [`WARM`] others: the pool grows to the deepest backlog that it meets, and stays so.
 const FRAMES: u64 = 100_000;
@@ -77,7 +72,7 @@ enum Way {
     Lend,
 }
 
-/// A source that has its frames ready, [`BURST`] at a time, and allocates nothing.
+/// Frames of a source that has them ready, [`BURST`] at a time, and allocates nothing.
 struct Ready {
     way: Way,
     frame: Vec<u8>,
@@ -90,6 +85,15 @@ impl Ready {
     fn new(way: Way, len: usize) -> Self {
         let frame = traffic::frame(0, len);
         Self { way, row: vec![frame.clone(); BURST as usize], frame, left: 0 }
+    }
+
+    fn place_all(&mut self, space: &mut RxSpace<'_>) -> Received {
+        while self.left > 0 {
+            if !self.place(space) {
+                return Received::More;
+            }
+        }
+        Received::Empty
     }
 
     /// Places frames by one call; whether there was room.
@@ -126,25 +130,6 @@ impl Ready {
     }
 }
 
-impl FrameSource for Ready {
-    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
-        while self.left > 0 {
-            if !self.place(space) {
-                return Ok(Received::More);
-            }
-        }
-        Ok(Received::Empty)
-    }
-
-    fn wait(&mut self, _until: Option<Instant>) -> Result<(), SourceError> {
-        Ok(())
-    }
-
-    fn waker(&self) -> Waker {
-        Waker::noop().clone()
-    }
-}
-
 /// A case: buffers of the driver, and frames for them.
 struct Case {
     features: Features,
@@ -171,24 +156,23 @@ impl Case {
     }
 
     fn holds_by(&self, way: Way) -> Result<(), Box<dyn Error>> {
-        let memory = MockMemory::heap(&[4 << 20]);
-        let mut driver = FakeDriver::new(&memory, DriverConfig::new(64, self.features, self.shape.clone()))?;
-        let ring = SplitRing::new(driver.ring_config(), self.features, &memory)?;
+        let driver = DriverConfig::new(64, self.features, self.shape.clone());
         let config = EngineConfig { when_full: self.when_full, ..EngineConfig::default() };
-        let mut engine = Engine::new(ring, memory, MockIrq::new().0, config);
-        let counters = engine.counters();
-        let mut source = Ready::new(way, self.len);
+        let mut rig = Rig::on(&MockMemory::heap(&[4 << 20]), driver, config)?;
+        let counters = rig.engine.counters();
+        let mut ready = Ready::new(way, self.len);
         let mut taken = Taken::default();
         let mut random = fastrand::Rng::with_seed(1);
         let mut allocations = 0;
         while counters.snapshot().frames_taken < WARM + FRAMES {
             let warm = counters.snapshot().frames_taken >= WARM;
-            source.left = if source.left == 0 { BURST } else { source.left };
-            driver.post(random.usize(1..=64));
-            let (polled, allocated) = counted(|| engine.poll(&mut source, Instant::now()));
+            ready.left = if ready.left == 0 { BURST } else { ready.left };
+            rig.driver.post(random.usize(1..=64));
+            let mut source = from_fn(|space| ready.place_all(space));
+            let (polled, allocated) = counted(|| rig.poll(&mut source));
             let _ = polled?;
             allocations += if warm { allocated } else { 0 };
-            driver.drain(&mut taken, |_| ())?;
+            rig.driver.drain(&mut taken, |_| ())?;
         }
         assert_eq!(allocations, 0, "allocations over {FRAMES} frames");
         let drops = counters.snapshot().frames_dropped() > 0;

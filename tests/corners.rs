@@ -2,78 +2,41 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::task::Waker;
 use std::time::Instant;
 
 use anyhow::Result;
 use netrx::engine::{Budget, Stats, WhenFull};
 use netrx::mem::{GuestArray, Translator};
-use netrx::ring::SplitRing;
-use netrx::{
-    DropReason, Engine, EngineConfig, Features, FrameMeta, FrameSource, Placed, Received, RxSpace,
-    SourceError,
-};
-use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape};
+use netrx::space::Tape;
+use netrx::{DropReason, EngineConfig, Features, FrameMeta, Gpa, Placed, Received, RxSpace};
+use netrx_mock::{DriverConfig, MockMemory, Rig, Shape, from_fn};
 
 const FRAME: [u8; 60] = [7; 60];
 
-/// A source that is a closure.
-struct Script<F>(F);
-
-impl<F: FnMut(&mut RxSpace<'_>) -> Received + Send> FrameSource for Script<F> {
-    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
-        Ok((self.0)(space))
-    }
-
-    fn wait(&mut self, _until: Option<Instant>) -> Result<(), SourceError> {
-        Ok(())
-    }
-
-    fn waker(&self) -> Waker {
-        Waker::noop().clone()
-    }
+fn rig(size: u16, config: EngineConfig) -> Result<Rig> {
+    let driver = DriverConfig::new(size, Features::VERSION_1, Shape::single(200));
+    Ok(Rig::on(&MockMemory::heap(&[16 << 20]), driver, config)?)
 }
 
-/// A closure as a source; the call tells the compiler which lifetimes it has.
-fn script<F: FnMut(&mut RxSpace<'_>) -> Received + Send>(play: F) -> Script<F> {
-    Script(play)
-}
-
-struct Scene {
-    memory: MockMemory,
-    driver: FakeDriver,
-    engine: Engine<MockMemory, MockIrq>,
-}
-
-impl Scene {
-    fn new(size: u16, config: EngineConfig) -> Result<Self> {
-        let memory = MockMemory::heap(&[16 << 20]);
-        let driver =
-            FakeDriver::new(&memory, DriverConfig::new(size, Features::VERSION_1, Shape::single(200)))?;
-        let ring = SplitRing::new(driver.ring_config(), driver.features(), &memory)?;
-        let engine = Engine::new(ring, memory.clone(), MockIrq::new().0, config);
-        Ok(Self { memory, driver, engine })
-    }
-
-    fn play(&mut self, play: impl FnMut(&mut RxSpace<'_>) -> Received + Send) -> Result<Stats> {
-        let _ = self.engine.poll(&mut script(play), Instant::now())?;
-        Ok(self.engine.counters().snapshot())
-    }
+/// Takes a turn with a source that does so.
+fn play(rig: &mut Rig, play: impl FnMut(&mut RxSpace<'_>) -> Received + Send) -> Result<Stats> {
+    let _ = rig.poll(&mut from_fn(play))?;
+    Ok(rig.stats())
 }
 
 #[test]
 fn frames_before_an_iterator_panics_are_delivered() -> Result<()> {
-    let mut scene = Scene::new(8, EngineConfig::default())?;
-    scene.driver.post(8);
+    let mut rig = rig(8, EngineConfig::default())?;
+    rig.driver.post(8);
     let bomb = catch_unwind(AssertUnwindSafe(|| {
-        scene.play(|space| {
+        play(&mut rig, |space| {
             let frames = (0..8).inspect(|at| assert_ne!(*at, 2, "a bomb")).map(|_| &FRAME);
             let _ = space.put_burst(frames);
             Received::Empty
         })
     }));
     assert!(bomb.is_err());
-    let stats = scene.play(|space| {
+    let stats = play(&mut rig, |space| {
         assert_eq!(space.put_burst([&FRAME; 8]), 6, "two of the buffers are used");
         Received::Empty
     })?;
@@ -100,9 +63,9 @@ impl Iterator for Liar {
 #[test]
 fn an_iterator_that_lies_about_its_length_loses_nothing() -> Result<()> {
     for hint in [(0, None), (0, Some(0)), (usize::MAX, Some(usize::MAX)), (3, Some(2))] {
-        let mut scene = Scene::new(16, EngineConfig::default())?;
-        scene.driver.post(16);
-        let stats = scene.play(|space| {
+        let mut rig = rig(16, EngineConfig::default())?;
+        rig.driver.post(16);
+        let stats = play(&mut rig, |space| {
             assert_eq!(space.put_burst(Liar(5, hint)), 5);
             assert_eq!(space.put_burst(Liar(11, hint)), 11);
             Received::Empty
@@ -114,9 +77,9 @@ fn an_iterator_that_lies_about_its_length_loses_nothing() -> Result<()> {
 
 #[test]
 fn an_iterator_is_not_asked_again_after_its_end() -> Result<()> {
-    let mut scene = Scene::new(64, EngineConfig::default())?;
-    scene.driver.post(64);
-    scene.play(|space| {
+    let mut rig = rig(64, EngineConfig::default())?;
+    rig.driver.post(64);
+    play(&mut rig, |space| {
         let mut calls = 0;
         let frames = std::iter::from_fn(|| {
             calls += 1;
@@ -132,11 +95,11 @@ fn an_iterator_is_not_asked_again_after_its_end() -> Result<()> {
 #[test]
 fn a_guest_that_keeps_pace_cannot_have_more_than_a_ring_staged() -> Result<()> {
     let size = 32768_u16;
-    let mut scene = Scene::new(size, EngineConfig::default())?;
-    let (memory, ring) = (scene.memory.clone(), scene.driver.ring_config());
+    let mut rig = rig(size, EngineConfig::default())?;
+    let (memory, ring) = (rig.driver.memory().clone(), rig.driver.ring_config());
     let mut round = 0_u16;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        scene.play(|space| {
+        play(&mut rig, |space| {
             for _ in 0..4 {
                 // A whole ring of heads outside of the table, but for the last, made available while none has come back.
                 let mut translator = Translator::new(&memory);
@@ -155,7 +118,7 @@ fn a_guest_that_keeps_pace_cannot_have_more_than_a_ring_staged() -> Result<()> {
             Received::Empty
         })
     }));
-    let stats = scene.engine.counters().snapshot();
+    let stats = rig.stats();
     assert!(matches!(outcome, Ok(Err(_))), "the ring is broken: {outcome:?} {stats:?}");
     assert!(stats.chains_bad <= u64::from(size) && stats.chains_used <= 1, "{stats:?}");
     Ok(())
@@ -165,9 +128,9 @@ fn a_guest_that_keeps_pace_cannot_have_more_than_a_ring_staged() -> Result<()> {
 fn a_budget_of_no_bytes_lets_one_frame_pass() -> Result<()> {
     for lends in [false, true] {
         let budget = Budget { frames: 1, bytes: 0 };
-        let mut scene = Scene::new(8, EngineConfig { budget, ..EngineConfig::default() })?;
-        scene.driver.post(8);
-        let stats = scene.play(|space| {
+        let mut rig = rig(8, EngineConfig { budget, ..EngineConfig::default() })?;
+        rig.driver.post(8);
+        let stats = play(&mut rig, |space| {
             if lends && let Some(mut lent) = space.lend(100, 1) {
                 lent.copy_in(0, &FRAME);
                 let _ = lent.fill(FRAME.len(), FrameMeta::PLAIN);
@@ -187,9 +150,9 @@ fn dropping() -> EngineConfig {
 
 #[test]
 fn a_frame_too_long_while_discarding_is_dropped() -> Result<()> {
-    let mut scene = Scene::new(8, dropping())?;
+    let mut rig = rig(8, dropping())?;
     let mut calls = 0;
-    let stats = scene.play(|space| {
+    let stats = play(&mut rig, |space| {
         calls += 1;
         assert!(calls < 10_000, "the turn never ends");
         if let Some(lent) = space.lend(100, 1) {
@@ -203,10 +166,10 @@ fn a_frame_too_long_while_discarding_is_dropped() -> Result<()> {
 
 #[test]
 fn nothing_is_discarded_once_the_guest_has_posted_more() -> Result<()> {
-    let mut scene = Scene::new(256, dropping())?;
-    scene.driver.post(1);
+    let mut rig = rig(256, dropping())?;
+    rig.driver.post(1);
     let mut left = 200;
-    let driver = &mut scene.driver;
+    let Rig { driver, engine, .. } = &mut rig;
     let source = |space: &mut RxSpace<'_>| {
         while left > 0 {
             if space.put(&FRAME, FrameMeta::PLAIN) == Placed::NoRoom {
@@ -218,8 +181,31 @@ fn nothing_is_discarded_once_the_guest_has_posted_more() -> Result<()> {
         }
         Received::Empty
     };
-    let _ = scene.engine.poll(&mut script(source), Instant::now())?;
-    let stats = scene.engine.counters().snapshot();
+    let _ = engine.poll(&mut from_fn(source), Instant::now())?;
+    let stats = rig.stats();
     assert_eq!((stats.frames_dropped(), stats.frames_delivered), (0, 200));
+    Ok(())
+}
+
+#[test]
+fn a_guest_with_a_megabyte_does_not_make_a_tape_hold_more() -> Result<()> {
+    let mut rig = Rig::new(DriverConfig::new(64, Features::VERSION_1, Shape::single(16)))?;
+    // All of them are the same 256 KiB.
+    for head in 0..64 {
+        rig.driver.hostile().descriptor(head, Gpa(0x4004_0000), 1 << 18, 2, 0).offer(head);
+    }
+    let mut held = 0;
+    // Reads up to 64 frames of at most 1514 bytes, and finds none.
+    let mut source = from_fn(|space| {
+        space.taped(&mut Tape::new(), |space| {
+            if let Some(lent) = space.lend(1514, 64) {
+                let bytes = |index| lent.buffers(index).iter().map(|buffer| buffer.len()).sum::<usize>();
+                held = (0..lent.frames()).map(bytes).sum();
+            }
+        });
+        Received::Empty
+    });
+    let _ = rig.poll(&mut source)?;
+    assert!(held > 0 && held <= 1 << 20, "{held} bytes of the host's are set aside for 64 frames of 1514");
     Ok(())
 }

@@ -7,15 +7,14 @@ use std::task::Waker;
 use std::time::Instant;
 
 use netrx::engine::WhenFull;
-use netrx::ring::SplitRing;
 use netrx::space::{Limit, Taken, Tape};
 use netrx::spec::Checksum;
 use netrx::{
-    DropReason, Engine, EngineConfig, Features, FrameMeta, FrameSource, Gpa, Placed, Progress, Received,
-    RxSpace, SourceError,
+    DropReason, EngineConfig, Features, FrameMeta, FrameSource, Gpa, Placed, Progress, Received, RxSpace,
+    SourceError,
 };
 use netrx_mock::{
-    DriverConfig, FakeDriver, MockIrq, MockMemory, Placing, Script, ScriptedSource, Shape, traffic,
+    DriverConfig, MockMemory, Placing, Rig, RigError, Script, ScriptedSource, Shape, from_fn, traffic,
 };
 use proptest::prelude::*;
 
@@ -51,36 +50,9 @@ impl FrameSource for Watched {
     }
 }
 
-struct Rig {
-    driver: FakeDriver,
-    engine: Engine<MockMemory, MockIrq>,
-}
-
-fn rig(features: Features, shape: Shape, when_full: WhenFull) -> Result<Rig, Box<dyn Error>> {
-    let memory = MockMemory::heap(&[1 << 20]);
-    let features = Features::VERSION_1 | features;
-    let driver = FakeDriver::new(&memory, DriverConfig::new(64, features, shape))?;
-    let ring = SplitRing::new(driver.ring_config(), features, &memory)?;
-    let config = EngineConfig { when_full, ..EngineConfig::default() };
-    let engine = Engine::new(ring, memory, MockIrq::new().0, config);
-    Ok(Rig { driver, engine })
-}
-
-impl Rig {
-    /// Polls and refills until the source is empty; returns what the guest got.
-    fn drain(&mut self, source: &mut impl FrameSource) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
-        let mut frames = Vec::new();
-        loop {
-            self.driver.post(usize::MAX);
-            let progress = self.engine.poll(source, Instant::now())?;
-            frames.extend(self.driver.drain_frames()?);
-            if progress == Progress::Idle {
-                self.driver.audit()?;
-                assert!(self.engine.counters().snapshot().is_balanced());
-                return Ok(frames);
-            }
-        }
-    }
+fn rig(features: Features, shape: Shape, when_full: WhenFull) -> Result<Rig, RigError> {
+    let driver = DriverConfig::new(64, Features::VERSION_1 | features, shape);
+    Rig::with(driver, EngineConfig { when_full, ..EngineConfig::default() })
 }
 
 fn watched(placing: Placing, outer: Limit, limit: Limit) -> (Watched, Script) {
@@ -141,7 +113,7 @@ fn what_was_taken_says_whether_there_is_room_for_another() -> Tested {
         frames(&[60; 8]).into_iter().for_each(|frame| script.frame(frame));
         let mut rig = rig(Features::NONE, Shape::single(2048), WhenFull::Wait)?;
         rig.driver.post(5);
-        assert_eq!(rig.engine.poll(&mut source, Instant::now())?, Progress::Starved);
+        assert_eq!(rig.poll(&mut source)?, Progress::Starved);
         let seen: Vec<_> = source.taken.iter().map(|(taken, _)| (taken.delivered, taken.room)).collect();
         // A reader comes again to find out that its last buffer was the last.
         let expected = if let Placing::Read { .. } = placing {
@@ -195,7 +167,7 @@ fn frames_discarded_for_want_of_room_are_on_the_tape() -> Tested {
         sent.iter().for_each(|frame| script.frame(frame.as_slice()));
         let mut rig = rig(Features::NONE, Shape::single(256), WhenFull::DropNewest)?;
         rig.driver.post(1);
-        assert_eq!(rig.engine.poll(&mut source, Instant::now())?, Progress::Idle);
+        assert_eq!(rig.poll(&mut source)?, Progress::Idle);
         let tape = &source.tapes[0];
         let fates: Vec<_> = tape.frames().map(|frame| (frame.len, frame.dropped)).collect();
         assert_eq!(fates, [(60, None), (61, Some(DropReason::RingFull)), (62, Some(DropReason::RingFull))]);
@@ -206,38 +178,17 @@ fn frames_discarded_for_want_of_room_are_on_the_tape() -> Tested {
 }
 
 /// Reads frames into lent buffers, of which the guest then changes every byte, before they are reported.
-struct Raced {
-    memory: MockMemory,
-    buffers: Vec<(Gpa, u32)>,
-    frames: Vec<Vec<u8>>,
-    tape: Tape,
-}
-
-impl FrameSource for Raced {
-    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
-        let Self { memory, buffers, frames, tape } = self;
-        space.taped(tape, |space| {
-            let Some(mut lent) = space.lend(1514, frames.len()) else { return };
-            for (index, frame) in frames.iter().enumerate() {
-                assert_eq!(lent.copy_in(index, frame), frame.len());
-            }
-            for (at, len) in buffers {
-                let garbage = vec![0xee; *len as usize];
-                assert!(memory.slice(*at, garbage.len()).is_ok_and(|slice| slice.copy_from(&garbage) > 0));
-            }
-            for frame in frames {
-                assert_eq!(lent.fill(frame.len(), FrameMeta::PLAIN), Placed::Delivered);
-            }
-        });
-        Ok(Received::Closed)
+fn read_in_a_race(space: &mut RxSpace<'_>, frames: &[Vec<u8>], memory: &MockMemory, buffers: &[(Gpa, u32)]) {
+    let Some(mut lent) = space.lend(1514, frames.len()) else { return };
+    for (index, frame) in frames.iter().enumerate() {
+        assert_eq!(lent.copy_in(index, frame), frame.len());
     }
-
-    fn wait(&mut self, _: Option<Instant>) -> Result<(), SourceError> {
-        Ok(())
+    for (at, len) in buffers {
+        let garbage = vec![0xee; *len as usize];
+        assert!(memory.slice(*at, garbage.len()).is_ok_and(|slice| slice.copy_from(&garbage) > 0));
     }
-
-    fn waker(&self) -> Waker {
-        Waker::noop().clone()
+    for frame in frames {
+        assert_eq!(lent.fill(frame.len(), FrameMeta::PLAIN), Placed::Delivered);
     }
 }
 
@@ -247,18 +198,17 @@ fn a_guest_cannot_change_what_is_on_the_tape() -> Tested {
     // Of buffers that are merged, as many are lent as one frame may need.
     let merged = (Features::MRG_RXBUF, Shape::single(256), &[1000][..]);
     for (features, shape, lens) in [chained, merged] {
-        let memory = MockMemory::heap(&[1 << 20]);
-        let features = Features::VERSION_1 | features;
-        let mut driver = FakeDriver::new(&memory, DriverConfig::new(64, features, shape))?;
-        let chains = driver.post(usize::MAX).chains;
-        let buffers = (0..chains).flat_map(|chain| driver.hostile().buffers(chain).to_vec()).collect();
-        let sent = frames(lens);
-        let mut source = Raced { memory: memory.clone(), buffers, frames: sent.clone(), tape: Tape::new() };
-        let ring = SplitRing::new(driver.ring_config(), features, &memory)?;
-        let mut engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
-        assert_eq!(engine.poll(&mut source, Instant::now())?, Progress::Closed);
-        assert_eq!(delivered(&source.tape), sent);
-        assert_eq!(driver.drain_frames()?, sent, "what is on the tape is what the guest got");
+        let mut rig = rig(features, shape, WhenFull::Wait)?;
+        let chains = rig.driver.chains();
+        let buffers: Vec<_> =
+            (0..chains).flat_map(|chain| rig.driver.hostile().buffers(chain).to_vec()).collect();
+        let (sent, memory, mut tape) = (frames(lens), rig.driver.memory().clone(), Tape::new());
+        let mut source = from_fn(|space| {
+            space.taped(&mut tape, |space| read_in_a_race(space, &sent, &memory, &buffers));
+            Received::Closed
+        });
+        assert_eq!(rig.turn(&mut source)?.1, sent, "what is on the tape is what the guest got");
+        assert_eq!(delivered(&tape), sent);
     }
     Ok(())
 }
@@ -305,9 +255,9 @@ fn a_panic_ends_a_share_and_a_tape_and_loses_no_frame() -> Tested {
         let mut source = Catching { inner, own: sent[1..].to_vec(), tape: Tape::new() };
         let mut rig = rig(Features::NONE, Shape::single(2048), WhenFull::Wait)?;
         rig.driver.post(64);
-        assert_eq!(rig.engine.poll(&mut source, Instant::now())?, Progress::Closed);
+        assert_eq!(rig.poll(&mut source)?, Progress::Closed);
         assert!(rig.driver.drain_frames()? == sent, "{placing:?}");
-        assert!(source.tape.is_empty() && rig.engine.counters().snapshot().is_balanced());
+        assert!(source.tape.is_empty() && rig.stats().is_balanced());
     }
     Ok(())
 }

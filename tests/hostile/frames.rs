@@ -1,12 +1,8 @@
 //! Frames and headers: nothing is cut, nothing is made up.
 
-use std::task::Waker;
-use std::time::Instant;
-
-use netrx::ring::SplitRing;
 use netrx::spec::{Checksum, SegmentKind, Segmentation};
-use netrx::{Engine, EngineConfig, Features, FrameMeta, FrameSource, Gpa, Received, RxSpace, SourceError};
-use netrx_mock::{FakeDriver, MockIrq, MockMemory, Placing, Shape};
+use netrx::{EngineConfig, Features, FrameMeta, Gpa, Received};
+use netrx_mock::{Placing, Rig, Shape, from_fn};
 
 use crate::scene::{Error, Row, Set, Verdict};
 
@@ -140,58 +136,32 @@ fn subsets(set: &Set) -> Verdict {
     Ok(format!("{} subsets, {delivered} delivered, {by_metadata} by metadata", 1 << all.len()))
 }
 
-/// A source that reads one frame, and then looks at what the guest would see.
-struct Looking {
-    memory: MockMemory,
-    first: Gpa,
-    used: Gpa,
-    seen: Vec<(u16, u16)>,
-}
-
-impl Looking {
-    fn word(&self, at: Gpa) -> u16 {
-        let mut word = [0; 2];
-        let copied = self.memory.slice(at, 2).map(|from| from.copy_to(&mut word));
-        assert!(copied.is_ok());
-        u16::from_le_bytes(word)
-    }
-}
-
-impl FrameSource for Looking {
-    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
-        if let Some(mut lent) = space.lend(108, 1).filter(|_| self.seen.is_empty()) {
-            assert_eq!(lent.copy_in(0, &[7; 100]), 100);
-            assert_eq!(lent.fill(100, FrameMeta::PLAIN), netrx::Placed::Delivered);
-            drop(lent);
-            self.seen.push((self.word(Gpa(self.first.0 + 10)), self.word(Gpa(self.used.0 + 2))));
-        }
-        Ok(Received::Empty)
-    }
-
-    fn wait(&mut self, _: Option<Instant>) -> Result<(), SourceError> {
-        Ok(())
-    }
-
-    fn waker(&self) -> Waker {
-        Waker::noop().clone()
-    }
-}
-
+/// A source that reads one frame looks at what the guest would see.
 fn patched(set: &Set) -> Verdict {
     let set = set.features(Features::MRG_RXBUF).shapes(&[Shape::single(30)]);
     let memory = set.memory()?;
-    let mut driver = FakeDriver::new(&memory, set.driver.clone())?;
-    driver.post(8);
-    let first = driver.hostile().buffers(0)[0].0;
-    let ring = driver.ring_config();
-    let mut source = Looking { memory: memory.clone(), first, used: ring.used, seen: Vec::new() };
-    let split = SplitRing::new(ring, driver.features(), &memory)?;
-    let mut engine = Engine::new(split, memory, MockIrq::new().0, EngineConfig::default());
-    let _ = engine.poll(&mut source, Instant::now())?;
-    let visible = source.word(Gpa(ring.used.0 + 2));
-    driver.audit()?;
-    let (buffers, before) = source.seen.first().copied().ok_or::<Error>("it was not asked".into())?;
-    Ok(format!("{buffers} buffers in the header, {before} visible, then {visible}"))
+    let mut rig = Rig::on(&memory, set.driver, EngineConfig::default())?;
+    rig.driver.post(8);
+    let header = rig.driver.hostile().buffers(0)[0].0;
+    let (count, index) = (Gpa(header.0 + 10), Gpa(rig.driver.ring_config().used.0 + 2));
+    let word = |at| {
+        let mut word = [0; 2];
+        memory.slice(at, 2).map(|from| from.copy_to(&mut word)).map(|_| u16::from_le_bytes(word))
+    };
+    let mut seen = None;
+    let mut source = from_fn(|space| {
+        if let Some(mut lent) = space.lend(108, 1) {
+            assert_eq!(lent.copy_in(0, &[7; 100]), 100);
+            assert_eq!(lent.fill(100, FrameMeta::PLAIN), netrx::Placed::Delivered);
+            drop(lent);
+            seen = Some((word(count), word(index)));
+        }
+        Received::Empty
+    });
+    let _ = rig.poll(&mut source)?;
+    rig.check()?;
+    let (buffers, before) = seen.ok_or::<Error>("it was not asked".into())?;
+    Ok(format!("{} buffers in the header, {} visible, then {}", buffers?, before?, word(index)?))
 }
 
 fn checksum_outside(set: &Set) -> Verdict {

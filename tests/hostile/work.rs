@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use netrx::engine::{Budget, Moderation, WhenFull};
-use netrx::ring::SplitRing;
 use netrx::spec::ring::{DESC_INDIRECT, DESC_NEXT, DESC_WRITE};
-use netrx::{Engine, EngineConfig, Features, Gpa, Progress};
-use netrx_mock::{FakeDriver, MockIrq, Placing, ScriptedSource, Shape};
+use netrx::{EngineConfig, Features, Gpa, Progress};
+use netrx_mock::{Placing, Rig, ScriptedSource, Shape};
 use netrx_oracle::Ending;
 
 use crate::scene::{Row, Set, Verdict};
@@ -27,10 +26,6 @@ pub(crate) const ROWS: &[Row] = &[
 fn under_load(set: &Set) -> Verdict {
     let set = set.features(Features::VERSION_1).size(1024).shapes(&[Shape::single(80)]);
     let memory = Set { regions: vec![1 << 18], ..set.clone() }.memory()?;
-    let mut driver = FakeDriver::new(&memory, set.driver)?;
-    driver.post(1024);
-    let ring = SplitRing::new(driver.ring_config(), driver.features(), &memory)?;
-    let (irq, probe) = MockIrq::new();
     let config = EngineConfig {
         when_full: WhenFull::Wait,
         moderation: Moderation {
@@ -40,14 +35,15 @@ fn under_load(set: &Set) -> Verdict {
         },
         budget: Budget { frames: 10, bytes: u64::MAX },
     };
-    let mut engine = Engine::new(ring, memory, irq, config);
+    let mut rig = Rig::on(&memory, set.driver, config)?;
+    rig.driver.post(1024);
     let (mut source, script) = ScriptedSource::new();
     (0..1000).for_each(|_| script.frame([3; 60]));
     let now = Instant::now();
-    while engine.poll(&mut source, now)? == Progress::More {}
-    assert_eq!(driver.drain_frames()?.len(), 1000);
-    driver.audit()?;
-    Ok(format!("{} interrupts", probe.raised()))
+    while rig.engine.poll(&mut source, now)? == Progress::More {}
+    assert_eq!(rig.driver.drain_frames()?.len(), 1000);
+    rig.check()?;
+    Ok(format!("{} interrupts", rig.irq.raised()))
 }
 
 fn odd(set: &Set) -> Verdict {

@@ -3,25 +3,21 @@
 use std::time::{Duration, Instant};
 
 use netrx::engine::{Budget, Moderation, WhenFull};
-use netrx::ring::SplitRing;
-use netrx::{Engine, EngineConfig, Features, Progress};
-use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, ScriptedSource, Shape};
+use netrx::{EngineConfig, Features, Progress};
+use netrx_mock::{DriverConfig, Rig, ScriptedSource, Shape};
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
 
 /// While the driver polls, nothing needs to be decided for 65535 entries and more. When it goes to sleep then, the
 /// decision spans more entries than the index has values.
 fn a_sleeper_is_woken_after(turns: usize, budget: u32, features: Features) -> Tested {
-    let memory = MockMemory::heap(&[1 << 20]);
-    let mut driver = FakeDriver::new(&memory, DriverConfig::new(1024, features, Shape::single(64)))?;
-    let ring = SplitRing::new(driver.ring_config(), features, &memory)?;
     let config = EngineConfig {
         when_full: WhenFull::Wait,
         moderation: Moderation { max_frames: u32::MAX, max_delay: Duration::MAX, ..Moderation::default() },
         budget: Budget { frames: budget, bytes: u64::MAX },
     };
-    let (irq, probe) = MockIrq::new();
-    let mut engine = Engine::new(ring, memory, irq, config);
+    let driver = DriverConfig::new(1024, features, Shape::single(64));
+    let Rig { mut driver, mut engine, irq } = Rig::with(driver, config)?;
     let (mut source, script) = ScriptedSource::new();
     let now = Instant::now();
 
@@ -38,10 +34,10 @@ fn a_sleeper_is_woken_after(turns: usize, budget: u32, features: Features) -> Te
     driver.drain_frames()?;
     driver.post(1024);
     assert!(!driver.want_interrupt(), "nothing is there to be taken");
-    let before = probe.raised();
+    let before = irq.raised();
     assert_eq!(engine.poll(&mut source, now)?, Progress::Idle);
     assert_eq!(driver.drain_frames()?.len(), 5);
-    assert_eq!(probe.raised(), before + 1, "the driver sleeps and was not told of five frames");
+    assert_eq!(irq.raised(), before + 1, "the driver sleeps and was not told of five frames");
     Ok(())
 }
 
@@ -61,13 +57,10 @@ fn the_index_comes_back_to_where_it_was_decided() -> Tested {
 /// Under load an interrupt may be held back although the source is empty; then the engine says until when, and raises it.
 #[test]
 fn what_is_held_back_for_want_of_frames_falls_due() -> Tested {
-    let memory = MockMemory::heap(&[1 << 18]);
-    let mut driver = FakeDriver::new(&memory, DriverConfig::new(64, Features::NONE, Shape::single(64)))?;
-    let ring = SplitRing::new(driver.ring_config(), Features::NONE, &memory)?;
     let latency = Duration::from_millis(1);
     let config = EngineConfig { moderation: Moderation::adaptive(latency), ..EngineConfig::default() };
-    let (irq, probe) = MockIrq::new();
-    let mut engine = Engine::new(ring, memory, irq, config);
+    let driver = DriverConfig::new(64, Features::NONE, Shape::single(64));
+    let Rig { mut driver, mut engine, irq } = Rig::with(driver, config)?;
     let (mut source, script) = ScriptedSource::new();
     let mut now = Instant::now();
 
@@ -79,12 +72,12 @@ fn what_is_held_back_for_want_of_frames_falls_due() -> Tested {
         assert_eq!(engine.poll(&mut source, now)?, Progress::Idle);
         held = engine.held_until();
     }
-    let (before, until) = (probe.raised(), held.ok_or("twenty frames in twenty microseconds are no load")?);
+    let (before, until) = (irq.raised(), held.ok_or("twenty frames in twenty microseconds are no load")?);
     assert!(before < 20 && until > now && until <= now + latency, "{before} interrupts");
     assert_eq!(engine.poll(&mut source, until - Duration::from_nanos(1))?, Progress::Idle);
-    assert_eq!(probe.raised(), before, "a moment early");
+    assert_eq!(irq.raised(), before, "a moment early");
     assert_eq!(engine.poll(&mut source, until)?, Progress::Idle);
-    assert_eq!((probe.raised(), engine.held_until()), (before + 1, None));
+    assert_eq!((irq.raised(), engine.held_until()), (before + 1, None));
     assert_eq!(driver.drain_frames()?.len(), 20);
     Ok(())
 }
