@@ -169,12 +169,6 @@ impl<'f> Parts<'f> {
         Self { header, frame }
     }
 
-    /// Whether all of both was copied.
-    #[inline]
-    pub(crate) fn is_done(&self) -> bool {
-        self.header.is_empty() && self.frame.is_empty()
-    }
-
     /// Copies as much as fits; returns how many bytes that was.
     #[inline]
     pub(crate) fn copy_to(&mut self, to: GuestSlice<'_>) -> usize {

@@ -99,6 +99,15 @@ impl Pool {
         self.chains.get(self.next).map(|chain| chain.capacity as usize)
     }
 
+    /// Copies the first bytes out of the free chain that was popped first.
+    pub(crate) fn read_front(&self, mut to: &mut [u8]) {
+        let segments = self.chains.get(self.next).into_iter().flat_map(|chain| chain.segments(&self.rest));
+        for segment in segments {
+            let read = segment.slice().copy_to(to);
+            to = to.get_mut(read..).unwrap_or_default();
+        }
+    }
+
     /// Begins a chain; its buffers follow, then [`finish`](ChainBuilder::finish).
     #[inline]
     pub(crate) fn begin(&mut self) -> ChainBuilder<'_> {
@@ -134,16 +143,10 @@ impl Pool {
     ///
     /// Chains of the slot that the frame did not need stay free, in front of those that were never lent.
     pub(crate) fn fill_slot(&mut self, slot: Slot, header: &[u8], len: usize) {
+        self.put_header(slot, header);
         let mut left = header.len() + len;
-        let mut chain_at = slot.chain;
-        let mut header = Parts::new(header, &[]);
-        while left > 0 && chain_at < slot.chain + slot.chains {
+        for chain_at in slot.chain..slot.chain + slot.chains {
             let Some(chain) = self.chains.get_mut(chain_at) else { return };
-            if !header.is_done() {
-                for segment in chain.segments(&self.rest) {
-                    header.copy_to(segment.slice());
-                }
-            }
             let here = left.min(chain.capacity as usize);
             chain.written = here as u32;
             left -= here;
@@ -152,12 +155,33 @@ impl Pool {
                 self.chains.swap(self.next, chain_at);
             }
             self.next += 1;
-            chain_at += 1;
+            if left == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Copies a header to where the chains of `slot` begin.
+    #[inline]
+    fn put_header(&self, slot: Slot, header: &[u8]) {
+        let mut chains = self.chains.iter().skip(slot.chain).take(slot.chains);
+        let Some(first) = chains.next() else { return };
+        if first.first.host.len() >= header.len() {
+            first.first.slice().copy_from(header);
+            return;
+        }
+        let mut header = Parts::new(header, &[]);
+        for segment in std::iter::once(first).chain(chains).flat_map(|chain| chain.segments(&self.rest)) {
+            header.copy_to(segment.slice());
         }
     }
 
     /// How many of the slot's chains a frame of `bytes`, header included, fills.
+    #[inline]
     pub(crate) fn spanned(&self, slot: Slot, bytes: usize) -> u16 {
+        if slot.chains == 1 {
+            return 1;
+        }
         let (mut spanned, mut room) = (0, 0);
         for chain in self.chains.iter().skip(slot.chain).take(slot.chains) {
             spanned += 1;

@@ -126,12 +126,13 @@ impl<'t> TxTurn<'t> {
     /// The buffers of the frame in front, and its header, read once; `None` if it is too long.
     fn look_at_front(&mut self) -> Option<(Slot, [u8; HeaderRules::MAX_LEN])> {
         let pool = self.ring.pool();
-        pool.clear_loan();
-        let (whole, capacity) = pool.lend(0, 0, 0)?;
+        let capacity = pool.front_capacity()?;
         let header_len = self.header_len;
-        let (slot, _) = pool.lend(0, header_len, 0)?;
         let mut header = [0; HeaderRules::MAX_LEN];
-        copy_out(pool, whole, header.get_mut(..header_len).unwrap_or_default());
+        pool.read_front(header.get_mut(..header_len).unwrap_or_default());
+        pool.clear_loan();
+        pool.lend(1, header_len, 0);
+        let slot = *pool.slots.first()?;
         let readable = capacity <= MAX_FRAME && slot.room + header_len == capacity;
         readable.then_some((slot, header))
     }

@@ -174,13 +174,5 @@ fn lend_chains(space: &mut RxSpace<'_>, largest: usize, frames: usize) {
     let need = if merged { header.saturating_add(largest) } else { 0 };
     let ahead = need.saturating_mul(frames).min(MOST_AHEAD);
     space.reserve(Want { chains: frames, bytes: need.max(ahead) });
-    let mut chain = 0;
-    while space.ring.pool().slots.len() < frames {
-        let Some((slot, room)) = space.ring.pool().lend(chain, header, need) else { return };
-        if room < need && chain > 0 {
-            return;
-        }
-        chain += slot.chains;
-        space.ring.pool().slots.push(slot);
-    }
+    space.ring.pool().lend(frames, header, need);
 }

@@ -30,35 +30,29 @@ impl Pool {
         self.aside.clear();
     }
 
-    /// Makes the scatter list of a frame from free chain `first` on, `header` bytes in, until `need` bytes are found;
-    /// returns the bytes found, header included. `None` if there is no such chain.
-    pub(crate) fn lend(&mut self, first: usize, header: usize, need: usize) -> Option<(Slot, usize)> {
-        let chain = self.next + first;
-        let Self { chains: all, rest, lists, .. } = self;
-        let list = lists.len();
-        let (mut chains, mut room, mut skip) = (0, 0, header);
-        for lent in all.get(chain..)? {
-            if chains > 0 && room >= need {
-                break;
-            }
-            if skip == 0 && lent.rest_len == 0 {
-                lists.push(lent.first.host);
-            } else {
+    /// Makes the scatter lists of up to `frames` frames, each over free chains that together have `need` bytes, but for the
+    /// first `header` of those. Only the first frame's may have less.
+    pub(crate) fn lend(&mut self, frames: usize, header: usize, need: usize) {
+        let Self { chains: all, next, rest, lists, slots, .. } = self;
+        let mut chain = *next;
+        while slots.len() < frames {
+            let list = lists.len();
+            let (mut chains, mut bytes, mut skip) = (0, 0, header);
+            for lent in all.get(chain..).unwrap_or_default() {
                 skip = lent.list(rest, skip, lists);
+                bytes += lent.capacity as usize;
+                chains += 1;
+                if bytes >= need {
+                    break;
+                }
             }
-            room += lent.capacity as usize;
-            chains += 1;
+            if chains == 0 || (bytes < need && !slots.is_empty()) {
+                return;
+            }
+            let room = bytes - (header - skip) - cut(lists, list);
+            slots.push(Slot { chain, chains, list, len: lists.len() - list, room });
+            chain += chains;
         }
-        lists.truncate(list + MAX_LIST);
-        let buffers = lists.get(list..)?;
-        let slot = Slot {
-            chain,
-            chains,
-            list,
-            len: buffers.len(),
-            room: buffers.iter().map(|buffer| buffer.len()).sum(),
-        };
-        (chains > 0).then_some((slot, room))
     }
 
     /// Where the frame of slot `index` is to be read to.
@@ -128,7 +122,17 @@ impl Pool {
 
 impl Chain {
     /// Lists its buffers, but for the first `skip` bytes; returns how many of those it did not have.
-    fn list(&self, rest: &[Segment], mut skip: usize, lists: &mut Vec<GuestBuf>) -> usize {
+    #[inline(always)]
+    fn list(&self, rest: &[Segment], skip: usize, lists: &mut Vec<GuestBuf>) -> usize {
+        if self.rest_len > 0 || self.first.host.len() <= skip {
+            return self.list_all(rest, skip, lists);
+        }
+        lists.push(self.first.slice().skip(skip).detach());
+        0
+    }
+
+    #[inline(never)]
+    fn list_all(&self, rest: &[Segment], mut skip: usize, lists: &mut Vec<GuestBuf>) -> usize {
         for segment in self.segments(rest) {
             let slice = segment.slice();
             let behind = slice.skip(skip);
@@ -137,6 +141,15 @@ impl Chain {
         }
         skip
     }
+}
+
+/// Cuts the list that begins at `list` to what the system takes; returns how many bytes that cost.
+#[inline]
+fn cut(lists: &mut Vec<GuestBuf>, list: usize) -> usize {
+    if lists.len() - list <= MAX_LIST {
+        return 0;
+    }
+    lists.drain(list + MAX_LIST..).map(GuestBuf::len).sum()
 }
 
 /// Copies `frame` into a scatter list of the loan; returns how many bytes fit.
