@@ -90,6 +90,9 @@ impl<'t> Lane<'t> {
         F: AsRef<[u8]> + ?Sized + 'f,
     {
         let (avail, used) = (self.avail.skip(self.placed), self.used.skip(self.placed));
+        // One length, known to be that of both, is one check.
+        let left = avail.len().min(used.len());
+        let (avail, used) = (avail.take(left), used.take(left));
         let mut sum = Sum { frames: 0, bytes: 0, placed: &mut self.placed, entered: bytes };
         while let Some(head) = avail.load::<u16, 0>(sum.frames) {
             let Some(next) = frames.next() else {
