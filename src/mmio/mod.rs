@@ -68,7 +68,7 @@ pub enum MmioError {
     /// The worker was not started, which sets `DEVICE_NEEDS_RESET`, or not stopped, and the device is as it was.
     #[error(transparent)]
     Slot(#[from] SlotError),
-    /// The level line failed.
+    /// The level line failed. If it was [busy](IrqError::Busy), the same write tries it again.
     #[error(transparent)]
     Line(#[from] IrqError),
 }
@@ -224,7 +224,8 @@ impl<M: GuestMemory + Clone + 'static, L: LevelLine> MmioDevice<M, L> {
     /// The queues cannot be started: the guest's fault if it set them up wrongly, else the host's.
     fn refuse(&self, error: SlotError) -> Result<(), MmioError> {
         tracing::warn!(%error, "the device cannot go live");
-        let told = self.irq.needs_reset();
+        // Nobody would write this again: a line that is busy is insisted on.
+        let told = insist(|| self.irq.needs_reset());
         match error {
             SlotError::Config(_) => Ok(told?),
             error => Err(error.into()),

@@ -185,3 +185,25 @@ fn a_ring_that_breaks_while_the_line_is_busy() -> Tested {
     eventually("the line rises", || rig.probe.is_high());
     Ok(())
 }
+
+/// A device that cannot go live while the line is busy, for the guest's fault or for the host's: the guest is interrupted all
+/// the same, since nobody writes `DRIVER_OK` again.
+#[test]
+fn a_start_that_fails_while_the_line_is_busy() -> Tested {
+    let rig = Rig::new(Features::VERSION_1)?;
+    let mut wrong = rig.driver.ring_config();
+    wrong.size = 3;
+    rig.agree()?;
+    rig.set_queue(RECEIVE, &wrong)?;
+    rig.probe.fail([IrqError::Busy, IrqError::Busy]);
+    rig.write(Register::Status, LIVE)?;
+    assert_eq!((rig.acknowledge()?, rig.probe.rises()), (CONFIG, 1));
+    rig.write(Register::Status, 0)?;
+    rig.start()?;
+    let _source = rig.device.slot().stop()?;
+    rig.write(Register::Status, 0)?;
+    rig.probe.fail([IrqError::Busy, IrqError::Busy]);
+    assert!(matches!(rig.start(), Err(MmioError::Slot(SlotError::Missing(_)))));
+    assert_eq!((rig.acknowledge()?, rig.probe.rises()), (CONFIG, 2));
+    Ok(())
+}
