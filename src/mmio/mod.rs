@@ -50,6 +50,8 @@ use crate::worker::{End, RxConfig, RxWorkerSlot, SlotError};
 /// never takes that lock, nor do `QueueNotify` and the interrupt registers: a kick is an atomic instruction unless the worker
 /// sleeps, `InterruptStatus` is a load, and `InterruptACK` sets the line, mostly by one call, without waiting for anybody who
 /// does the same.
+///
+/// Dropping it stops everything and lowers the line, as a reset does.
 pub struct MmioDevice<M: GuestMemory + 'static, L: LevelLine> {
     bank: Mutex<Bank>,
     slot: RxWorkerSlot<M, MmioIrq<L>>,
@@ -257,8 +259,12 @@ impl<M: GuestMemory + 'static, L: LevelLine> MmioDevice<M, L> {
 
 impl<M: GuestMemory + 'static, L: LevelLine> Drop for MmioDevice<M, L> {
     fn drop(&mut self) {
-        // The slot stops its own worker; only that worker's thread is refused, and it ends once it returns.
+        // Only the worker's own thread is refused; it ends once it returns.
+        let _ = self.stop(RECEIVE);
         let _ = self.stop(TRANSMIT);
+        if let Err(error) = insist(|| self.irq.clear()) {
+            tracing::error!(%error, "the line of a card that is gone was not lowered");
+        }
     }
 }
 

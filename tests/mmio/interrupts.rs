@@ -207,3 +207,20 @@ fn a_start_that_fails_while_the_line_is_busy() -> Tested {
     assert_eq!((rig.acknowledge()?, rig.probe.rises()), (CONFIG, 2));
     Ok(())
 }
+
+/// Nobody can acknowledge what a card that is gone has raised.
+#[test]
+fn a_card_that_is_dropped_lowers_its_line() -> Tested {
+    let mut rig = Rig::new(Features::VERSION_1)?;
+    rig.start()?;
+    rig.post()?;
+    rig.script.frame(*b"a frame to interrupt for");
+    eventually("the line rises", || rig.probe.is_high());
+    rig.probe.fail([IrqError::Busy, IrqError::Busy]);
+    let Rig { device, probe, .. } = rig;
+    // Whoever serves the transmit queue may have kept one.
+    let _irq = device.irq();
+    drop(device);
+    assert!(!probe.is_high());
+    Ok(())
+}
