@@ -7,7 +7,7 @@
 
 use super::config::{NetConfig, NetConfigError, Space};
 use super::queue::Queue;
-use crate::ring::RingConfig;
+use crate::ring::{ConfigError, RingConfig};
 use crate::spec::Features;
 use crate::spec::mmio::{DEVICE_NET, MAGIC, Register, VERSION, status};
 
@@ -115,9 +115,9 @@ impl Bank {
     }
 
     /// The ring of a queue, if that is ready.
-    pub(super) fn ring(&self, queue: usize) -> Option<RingConfig> {
-        let queue = self.driver.queues.get(queue).filter(|queue| queue.is_ready())?;
-        Some(queue.ring(self.queue_max))
+    pub(super) fn ring(&self, queue: usize) -> Result<Option<RingConfig>, ConfigError> {
+        let queue = self.driver.queues.get(queue).filter(|queue| queue.is_ready());
+        queue.map(|queue| queue.ring(self.queue_max)).transpose()
     }
 
     /// The queue has stopped.

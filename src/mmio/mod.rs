@@ -197,13 +197,7 @@ impl<M: GuestMemory + Clone + 'static, L: LevelLine> MmioDevice<M, L> {
 
     /// Starts the queues that are ready. If one of them makes no sense, neither is served and the device needs a reset.
     fn start(&self, bank: &Bank) -> Result<(), MmioError> {
-        let features = bank.features();
-        let reader = bank.ring(TRANSMIT).map(|ring| TxReader::new(ring, features, self.memory.clone()));
-        let started = reader.transpose().map_err(SlotError::from).and_then(|reader| {
-            bank.ring(RECEIVE).map_or(Ok(()), |ring| self.start_receive(ring, bank))?;
-            Ok(reader)
-        });
-        match started {
+        match self.start_queues(bank) {
             Ok(Some(reader)) => {
                 self.served.fetch_or(1 << TRANSMIT, Ordering::AcqRel);
                 self.transmit.start(reader, self.irq());
@@ -212,6 +206,15 @@ impl<M: GuestMemory + Clone + 'static, L: LevelLine> MmioDevice<M, L> {
             Ok(None) => Ok(()),
             Err(error) => self.refuse(error),
         }
+    }
+
+    /// Starts the receive queue, if both make sense; returns the transmit queue's reader.
+    fn start_queues(&self, bank: &Bank) -> Result<Option<TxReader<M>>, SlotError> {
+        let (receive, transmit) = (bank.ring(RECEIVE)?, bank.ring(TRANSMIT)?);
+        let reader = transmit.map(|ring| TxReader::new(ring, bank.features(), self.memory.clone()));
+        let reader = reader.transpose()?;
+        receive.map_or(Ok(()), |ring| self.start_receive(ring, bank))?;
+        Ok(reader)
     }
 
     fn start_receive(&self, ring: RingConfig, bank: &Bank) -> Result<(), SlotError> {

@@ -1,7 +1,7 @@
 //! One queue's registers.
 
 use crate::mem::Gpa;
-use crate::ring::{Cursor, RingConfig};
+use crate::ring::{ConfigError, Cursor, RingConfig};
 use crate::spec::mmio::Register;
 
 /// One queue's registers, as the driver writes them.
@@ -42,16 +42,16 @@ impl Queue {
         }
     }
 
-    /// What the ring is validated from; a size above `max` becomes 0, which no ring can have.
-    pub(super) fn ring(&self, max: u16) -> RingConfig {
-        let size = u16::try_from(self.num).ok().filter(|size| *size <= max).unwrap_or(0);
-        RingConfig {
-            size,
+    /// What the ring is validated from, if its size is at most `max`.
+    pub(super) fn ring(&self, max: u16) -> Result<RingConfig, ConfigError> {
+        let size = u16::try_from(self.num).ok().filter(|size| *size <= max);
+        Ok(RingConfig {
+            size: size.ok_or(ConfigError::AboveMax { size: self.num, max })?,
             desc: Gpa(self.desc),
             avail: Gpa(self.driver),
             used: Gpa(self.device),
             start: Cursor::default(),
-        }
+        })
     }
 }
 

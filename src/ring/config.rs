@@ -44,6 +44,14 @@ pub enum ConfigError {
     /// The size is 0, above 32768, or no power of two.
     #[error("a split queue of {0} descriptors: the size must be a power of two from 1 to 32768")]
     Size(u16),
+    /// The size is above what the device told the driver that it may be (`QueueNumMax`).
+    #[error("a split queue of {size} descriptors: the device offers at most {max}")]
+    AboveMax {
+        /// What the driver wrote.
+        size: u32,
+        /// What the device offers.
+        max: u16,
+    },
     /// An area is not aligned as the specification demands.
     #[error("the {area} is at {at}, which is not aligned to {alignment} bytes")]
     Misaligned {

@@ -121,11 +121,13 @@ fn a_broken_ring_needs_a_reset() -> Tested {
 fn a_wrong_queue_needs_a_reset() -> Tested {
     let rig = Rig::new(Features::VERSION_1)?;
     let good = rig.driver.ring_config();
-    let (mut misaligned, mut outside, mut size) = (good, good, good);
+    let (mut misaligned, mut outside, mut size, mut large) = (good, good, good, good);
     misaligned.used.0 += 2;
     outside.avail.0 = 0;
     size.size = 3;
-    for (wrong, queue) in [misaligned, outside, size].into_iter().flat_map(|ring| [(ring, 0), (ring, 1)]) {
+    large.size = 512;
+    let all_wrong = [misaligned, outside, size, large];
+    for (wrong, queue) in all_wrong.into_iter().flat_map(|ring| [(ring, 0), (ring, 1)]) {
         rig.agree()?;
         rig.set_queue(0, &good)?;
         rig.set_queue(1, &good)?;
