@@ -42,7 +42,7 @@ use crate::mem::GuestMemory;
 use crate::ring::{RingConfig, TxReader};
 use crate::spec::mmio::{CONFIG, Register, interrupt};
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
-use crate::worker::{End, RxConfig, RxWorkerSlot, SlotError};
+use crate::worker::{End, Report, RxConfig, RxWorkerSlot, SlotError};
 
 /// A network card on virtio-mmio.
 ///
@@ -59,9 +59,13 @@ pub struct MmioDevice<M: GuestMemory + 'static, L: LevelLine> {
     irq: MmioIrq<L>,
     memory: M,
     engine: EngineConfig,
+    on_stop: Mutex<Option<StopHook>>,
     /// Bit by bit, the queues that are served.
     served: AtomicU32,
 }
+
+/// What the consumer wants called with the report of a worker that was stopped.
+type StopHook = Box<dyn FnMut(Report) + Send>;
 
 /// What the host failed to do for a guest's access. The guest's own mistakes are no errors.
 #[derive(Debug, thiserror::Error)]
@@ -93,12 +97,13 @@ impl<M: GuestMemory + Clone + 'static, L: LevelLine> MmioDevice<M, L> {
         slot.deposit_memory(memory.clone());
         slot.deposit_irq(irq.clone());
         slot.on_end(end_hook(irq.clone(), |_| {}));
-        let (transmit, served) = (Box::new(transmit), AtomicU32::new(0));
-        Ok(Self { bank, slot, transmit, irq, memory, engine: config.engine, served })
+        let (transmit, on_stop, served) = (Box::new(transmit), Mutex::new(None), AtomicU32::new(0));
+        Ok(Self { bank, slot, transmit, irq, memory, engine: config.engine, on_stop, served })
     }
 
     /// The receive worker's slot, to offer it sources and to read its counters. It is started and stopped by the guest; its
-    /// hook is set by [`on_end`](Self::on_end).
+    /// hook is set by [`on_end`](Self::on_end), and the report of a worker that the guest stopped comes by
+    /// [`on_stop`](Self::on_stop).
     pub fn slot(&self) -> &RxWorkerSlot<M, MmioIrq<L>> {
         &self.slot
     }
@@ -112,6 +117,15 @@ impl<M: GuestMemory + Clone + 'static, L: LevelLine> MmioDevice<M, L> {
     /// device. A broken ring has set `DEVICE_NEEDS_RESET` by then.
     pub fn on_end(&self, hook: impl FnMut(&End) + Send + 'static) {
         self.slot.on_end(end_hook(self.irq(), hook));
+    }
+
+    /// Sets what is called with what a receive worker did, once that has stopped: because the guest resets the device or stops
+    /// the queue, on the thread that writes the register, or because the device is dropped. It must not call the device.
+    ///
+    /// The report of a worker that ended by itself comes here as well, and no sooner.
+    pub fn on_stop(&self, hook: impl FnMut(Report) + Send + 'static) {
+        // The old one is dropped without the lock: it is somebody else's code.
+        let _old = lock(&self.on_stop).replace(Box::new(hook));
     }
 
     /// Takes the link up or down; a live driver is interrupted for the change.
@@ -249,8 +263,11 @@ impl<M: GuestMemory + 'static, L: LevelLine> MmioDevice<M, L> {
 
     /// Stops serving one queue.
     fn stop(&self, queue: usize) -> Result<(), SlotError> {
-        if queue == RECEIVE {
-            self.slot.reset()?;
+        if queue == RECEIVE
+            && let Some(report) = self.slot.reset()?
+            && let Some(hook) = &mut *lock(&self.on_stop)
+        {
+            hook(report);
         }
         let served = self.served.fetch_and(!(1 << queue), Ordering::AcqRel);
         if queue == TRANSMIT && served & (1 << queue) != 0 {

@@ -1,9 +1,11 @@
 //! From power-on to reset, and again.
 
+use std::sync::mpsc;
 use std::thread;
 
-use netrx::Features;
 use netrx::spec::mmio::Register;
+use netrx::worker::{End, Report};
+use netrx::{EngineError, Features};
 use netrx_mock::registers::LIVE;
 use netrx_mock::traffic;
 use netrx_oracle::Image;
@@ -117,6 +119,41 @@ fn an_unready_queue_has_stopped() -> Tested {
     rig.start()?;
     rig.post()?;
     assert_eq!(rig.frames(1)?, [b"after the queue stopped"]);
+    Ok(())
+}
+
+/// The consumer hears what each worker did that is stopped: by a reset, by its queue's stop, after it ended by itself, and by
+/// the end of the card.
+#[test]
+fn what_a_stopped_worker_did_is_told() -> Tested {
+    let mut rig = Rig::new(Features::VERSION_1)?;
+    let (told, heard) = mpsc::channel::<Report>();
+    rig.device.on_stop(move |report| told.send(report).unwrap_or_default());
+    let stops: [fn(&Rig) -> Tested; 2] =
+        [|rig| Ok(rig.write(Register::Status, 0)?), |rig| Ok(rig.write(Register::QueueReady, 0)?)];
+    for (round, stop) in (1..).zip(stops) {
+        rig.start()?;
+        rig.post()?;
+        (0..round).for_each(|_| rig.script.frame(*b"one of those that are counted"));
+        rig.frames(round)?;
+        stop(&rig)?;
+        let report = heard.try_recv()?;
+        assert!(matches!(report.end, End::Stopped) && report.stats.frames_delivered == round as u64);
+        rig.reset()?;
+        assert!(heard.try_recv().is_err(), "once");
+    }
+    rig.start()?;
+    let index = rig.driver.hostile().next_avail();
+    rig.driver.hostile().avail_index(index.wrapping_add(100));
+    rig.write(Register::QueueNotify, RECEIVE)?;
+    rig.script.frame(*b"nowhere to go");
+    eventually("the ring is found broken", || rig.read(Register::Status) != LIVE);
+    rig.reset()?;
+    assert!(matches!(heard.try_recv()?.end, End::Failed(EngineError::Ring(_))));
+    rig.start()?;
+    drop(rig);
+    assert!(matches!(heard.recv()?.end, End::Stopped));
+    assert!(heard.recv().is_err(), "the hook is gone with the card");
     Ok(())
 }
 
