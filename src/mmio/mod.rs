@@ -8,8 +8,8 @@
 //! worker --raise-----------------------------------^
 //! ```
 //!
-//! 1. The VMM makes a [`MmioDevice`] from a [`NetConfig`], the guest's memory, a [`LevelLine`] and a [`Transmit`], and offers
-//!    its [slot](MmioDevice::slot) a source.
+//! 1. The VMM makes a [`MmioDevice`] from a [`NetConfig`], the guest's memory, a [`LevelLine`] and a [`Transmit`] (or
+//!    [`Discard`], where nobody sends), and offers its [slot](MmioDevice::slot) a source.
 //! 2. Each access of the guest to the device's 0x200 bytes becomes a [`read`](MmioDevice::read) or a
 //!    [`write`](MmioDevice::write). Whatever makes no sense (a wrong width or place, a register at the wrong time) reads
 //!    as 0 and changes nothing.
@@ -23,11 +23,13 @@
 
 mod bank;
 mod config;
+mod discard;
 mod irq;
 mod queue;
 mod transmit;
 
 pub use config::{NetConfig, NetConfigError};
+pub use discard::Discard;
 pub use irq::MmioIrq;
 pub use transmit::Transmit;
 

@@ -21,12 +21,3 @@ pub trait Transmit<M, L>: Send + Sync {
     /// The queue is reset: when this returns, nobody uses the reader or the line of the last start any more.
     fn stop(&self);
 }
-
-/// Nobody sends: the guest's frames stay in its queue. For a card that only receives.
-impl<M, L> Transmit<M, L> for () {
-    fn start(&self, _reader: TxReader<M>, _irq: MmioIrq<L>) {}
-
-    fn kick(&self) {}
-
-    fn stop(&self) {}
-}

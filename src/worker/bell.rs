@@ -16,7 +16,7 @@ const SLEEPING: u32 = 8;
 
 /// What a worker woke for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Awake {
+pub(crate) enum Awake {
     /// Its source has something to do; the guest is not known to have room.
     ForSource,
     /// The guest may have room, or the worker is to end.
@@ -26,7 +26,7 @@ pub(super) enum Awake {
 /// The bell of a slot's workers, of which there is one at a time: the guest's kicks, the VMM's stop, and the calls of a source
 /// that has something to do while the guest has no room.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(crate) struct Bell {
     state: AtomicU32,
     /// The worker's thread. Only locked as a worker starts, and to wake one that sleeps, so that kickers wait for each other
     /// at most.
@@ -34,37 +34,37 @@ pub(super) struct Bell {
 }
 
 impl Bell {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { state: AtomicU32::new(0), thread: Mutex::new(None) }
     }
 
     /// A new worker is about to look at the ring: whatever was rung for the one before is over.
-    pub(super) fn renew(&self) {
+    pub(crate) fn renew(&self) {
         self.state.swap(0, Ordering::AcqRel);
     }
 
     /// The guest made chains available. From any thread; never blocks.
-    pub(super) fn kick(&self) {
+    pub(crate) fn kick(&self) {
         self.ring(KICKED);
     }
 
     /// The worker is to end. From any thread; never blocks.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.ring(STOPPED);
     }
 
-    pub(super) fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.state.load(Ordering::Acquire) & STOPPED != 0
     }
 
     /// The calling thread is the worker from now on.
-    pub(super) fn attach(&self) {
+    pub(crate) fn attach(&self) {
         *self.thread() = Some(thread::current());
     }
 
     /// Sleeps until kicked or stopped, or called by the source, and says whether it was the source alone. Only ever called
     /// by the worker.
-    pub(super) fn sleep(&self) -> Awake {
+    pub(crate) fn sleep(&self) -> Awake {
         self.state.fetch_or(SLEEPING, Ordering::AcqRel);
         while self.state.load(Ordering::Acquire) & (KICKED | STOPPED | CALLED) == 0 {
             thread::park();

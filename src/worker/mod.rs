@@ -14,6 +14,7 @@ mod error;
 mod slot;
 mod thread;
 
+pub(crate) use bell::Bell;
 pub use error::{Part, SlotError};
 pub use slot::{RxConfig, RxWorkerSlot, Stopped};
 pub use thread::{End, Report};

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use netrx::mmio::{MmioError, MmioIrq};
+use netrx::mmio::{Discard, MmioError, MmioIrq};
 use netrx::spec::mmio::Register;
 use netrx::spec::mmio::interrupt::USED;
 use netrx::{IrqError, IrqLine, LevelLine, MmioDevice, NetConfig};
@@ -45,7 +45,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn card(acts: impl IntoIterator<Item = Act>) -> Result<(Card, LevelProbe), Box<dyn Error>> {
     let (line, probe) = MockLevel::new();
     let line = Staged { line, acts: Mutex::new(acts.into_iter().collect()) };
-    Ok((Card::new("staged", &NetConfig::new(MAC), MockMemory::heap(&[1 << 12]), line, ())?, probe))
+    Ok((
+        Card::new("staged", &NetConfig::new(MAC), MockMemory::heap(&[1 << 12]), line, Discard::default())?,
+        probe,
+    ))
 }
 
 fn acknowledge(card: &Card, why: u32) -> Result<(), MmioError> {

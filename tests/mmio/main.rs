@@ -2,6 +2,7 @@
 //! queues, transmission, and a driver from elsewhere, rcore-os' `virtio-drivers`.
 
 mod accesses;
+mod discard;
 mod forward;
 mod hal;
 mod interrupts;

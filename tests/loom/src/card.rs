@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use loom::sync::{Condvar, Mutex, MutexGuard};
+use netrx::mmio::Discard;
 use netrx::spec::mmio::{Register, status};
 use netrx::{FrameSource, IrqError, LevelLine, MmioDevice, NetConfig};
 
@@ -54,7 +55,8 @@ impl Card {
     pub fn new(guest: &Guest) -> Option<Self> {
         let pin = Pin::default();
         let config = NetConfig::new([2, 0, 0, 0, 0, 1]);
-        let device = MmioDevice::new("loom", &config, guest.memory(), pin.clone(), ()).ok()?;
+        let device =
+            MmioDevice::new("loom", &config, guest.memory(), pin.clone(), Discard::default()).ok()?;
         Some(Self { device: Arc::new(device), pin })
     }
 

@@ -1,6 +1,7 @@
 //! The network card.
 
 use anyhow::Result;
+use netrx::mmio::Discard;
 use netrx::spec::mmio::Register;
 use netrx::{Hypervisor, IrqId, MmioDevice, NetConfig};
 use netrx_hvf::{HvfHypervisor, HvfMemory, LevelPin, Nudging, Vcpus};
@@ -18,7 +19,7 @@ pub(crate) type Card = MmioDevice<HvfMemory, Line>;
 pub(crate) fn new(machine: &HvfHypervisor, vcpus: &Vcpus) -> Result<Card> {
     let line = Nudging::new(machine.level_pin(IRQ)?, vcpus.clone());
     let config = NetConfig::new([2, 0, 0, 0, 0, 1]);
-    Ok(MmioDevice::new("vmm-rx", &config, machine.memory(), line, ())?)
+    Ok(MmioDevice::new("vmm-rx", &config, machine.memory(), line, Discard::default())?)
 }
 
 /// Whether its interrupt is pending.

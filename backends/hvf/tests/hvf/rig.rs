@@ -14,6 +14,7 @@ use applevisor_sys::{
     hv_gic_config_set_redistributor_base, hv_gic_create, hv_reg_t, hv_vcpu_create, hv_vcpu_destroy,
     hv_vcpu_exit_t, hv_vcpu_run, hv_vcpu_set_reg, hv_vm_create, hv_vm_destroy, hv_vm_unmap, os_release,
 };
+use netrx::mmio::Discard;
 use netrx::{Gpa, IrqId, LevelLine, MmioDevice, NetConfig};
 use netrx_hvf::{HostMapping, HvCode, HvfMemory};
 use netrx_mock::MockMemory;
@@ -119,7 +120,7 @@ impl Drop for OwnVcpu {
 
 /// A card with that line.
 pub(crate) fn card<L: LevelLine>(memory: HvfMemory, line: L) -> Result<MmioDevice<HvfMemory, L>> {
-    Ok(MmioDevice::new("hvf-rx", &NetConfig::new([2, 0, 0, 0, 0, 1]), memory, line, ())?)
+    Ok(MmioDevice::new("hvf-rx", &NetConfig::new([2, 0, 0, 0, 0, 1]), memory, line, Discard::default())?)
 }
 
 /// Waits until `is_so`, and fails if that takes too long.

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError};
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::sync::{Condvar, Mutex, MutexGuard};
 use loom::thread::{self, JoinHandle};
+use netrx::mmio::Discard;
 use netrx::spec::mmio::Register;
 use netrx::{IrqError, IrqLine, LevelLine, MmioDevice, NetConfig};
 use netrx_mock::MockMemory;
@@ -307,7 +308,8 @@ fn a_card_follows_its_own_register() {
         let scene = Scene::new(Raises::AtOnce, 0);
         let threads = scene.start();
         let (config, memory) = (NetConfig::new([2, 0, 0, 0, 0, 1]), MockMemory::heap(&[4096]));
-        let Ok(card) = MmioDevice::new("loom", &config, memory, Pin(Arc::clone(&scene)), ()) else {
+        let Ok(card) = MmioDevice::new("loom", &config, memory, Pin(Arc::clone(&scene)), Discard::default())
+        else {
             unreachable!("its configuration makes sense")
         };
         let mut irq = card.irq();

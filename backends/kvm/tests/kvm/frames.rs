@@ -4,6 +4,7 @@ use std::sync::{Arc, mpsc};
 
 use anyhow::{Context, Result, bail, ensure};
 use crossbeam_channel::{Sender, bounded};
+use netrx::mmio::Discard;
 use netrx::spec::mmio::Register;
 use netrx::{EngineConfig, Hypervisor, IrqLine, MmioDevice, NetConfig, RxConfig, RxWorkerSlot};
 use netrx_channel::ChannelSource;
@@ -115,7 +116,8 @@ fn arrive_by_registers(guest: Guest) -> Result<()> {
     let pin = machine.hypervisor.level_pin(IRQ)?;
     let resamples = pin.watch()?;
     let config = NetConfig::new([2, 0, 0, 0, 0, 1]);
-    let device = Arc::new(MmioDevice::new("kvm-mmio-rx", &config, machine.memory.clone(), pin, ())?);
+    let device =
+        Arc::new(MmioDevice::new("kvm-mmio-rx", &config, machine.memory.clone(), pin, Discard::default())?);
     let (says, said) = mpsc::channel();
     let registers = Arc::clone(&device);
     let cpu = machine.start(move |call| {

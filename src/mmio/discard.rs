@@ -1,0 +1,99 @@
+//! Frames that nobody sends on.
+
+use std::sync::Arc;
+
+use super::{MmioIrq, Transmit, lock};
+use crate::irq::{IrqLine, LevelLine, insist};
+use crate::mem::GuestMemory;
+use crate::ring::{RingError, TxReader};
+use crate::sync::{Mutex, thread};
+use crate::worker::Bell;
+
+/// Nobody sends: what the guest transmits is completed unread, and gone. For a card that only receives.
+///
+/// Its driver gets its buffers back, as it does over a cable that ends nowhere. Were they left in the queue, it would run out
+/// of room, and Linux would report a queue that stands still for as long as it lasts.
+///
+/// While the queue is live there is a thread for it, which sleeps until the driver kicks.
+#[derive(Debug, Default)]
+pub struct Discard(Mutex<Option<Running>>);
+
+#[derive(Debug)]
+struct Running {
+    bell: Arc<Bell>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl<M: GuestMemory + 'static, L: LevelLine> Transmit<M, L> for Discard {
+    fn start(&self, reader: TxReader<M>, irq: MmioIrq<L>) {
+        let bell = Arc::new(Bell::new());
+        let (heard, told) = (Arc::clone(&bell), irq.clone());
+        // Locked before the thread looks at the ring: a kick that it needs finds its bell.
+        let mut running = lock(&self.0);
+        let thread = thread::Builder::new().name("netrx-discard".to_owned());
+        match thread.spawn(move || run(reader, irq, &heard)) {
+            Ok(thread) => *running = Some(Running { bell, thread }),
+            Err(error) => {
+                tracing::error!(%error, "what the guest transmits stays in its queue");
+                need_reset(&told);
+            }
+        }
+    }
+
+    fn kick(&self) {
+        if let Some(Running { bell, .. }) = &*lock(&self.0) {
+            bell.kick();
+        }
+    }
+
+    fn stop(&self) {
+        let running = lock(&self.0).take();
+        if let Some(Running { bell, thread }) = running {
+            bell.stop();
+            if thread.join().is_err() {
+                tracing::error!("the line panicked over an interrupt for the transmit queue");
+            }
+        }
+    }
+}
+
+/// Discards until it is told to stop, or the ring makes no sense.
+fn run<M: GuestMemory, L: LevelLine>(mut reader: TxReader<M>, mut irq: MmioIrq<L>, bell: &Bell) {
+    bell.attach();
+    while !bell.is_stopped() {
+        match discard(&mut reader, &mut irq) {
+            Ok(true) => {}
+            Ok(false) => _ = bell.sleep(),
+            Err(error) => {
+                tracing::warn!(%error, "the transmit ring is broken");
+                need_reset(&irq);
+                break;
+            }
+        }
+    }
+    tracing::info!(stats = ?reader.stats(), "transmit frames discarded");
+}
+
+/// Completes all that there is; whether there is more by now, for which no kick will come.
+fn discard<M: GuestMemory, L: LevelLine>(
+    reader: &mut TxReader<M>,
+    irq: &mut MmioIrq<L>,
+) -> Result<bool, RingError> {
+    let mut turn = reader.turn()?;
+    // No more than the ring holds: none comes again before it was published.
+    while let Some(frame) = turn.frame()? {
+        frame.complete();
+    }
+    if turn.publish()
+        && let Err(error) = insist(|| irq.raise())
+    {
+        tracing::error!(%error, "the guest was not interrupted for what it transmitted");
+    }
+    Ok(turn.arm())
+}
+
+fn need_reset<L: LevelLine>(irq: &MmioIrq<L>) {
+    if let Err(error) = insist(|| irq.needs_reset()) {
+        tracing::error!(%error, "the guest was not interrupted for its transmit queue");
+    }
+}
