@@ -1,14 +1,17 @@
 //! Interrupts that are a level: virtio-mmio's line.
 
 use std::thread;
+use std::time::Duration;
 
 use netrx::{IrqError, IrqId};
 
 use crate::spi::Spi;
 use crate::{HvCode, HvfError};
 
-/// How often lowering is tried while the GIC is busy: the line's contract lets only a broken one refuse that.
-const TRIES: u32 = 100;
+/// How often lowering is tried while the GIC is busy, and how long it is left alone in between: a tenth of a second in all, for
+/// longer than which the line's contract lets only a broken one be busy.
+const TRIES: u32 = 1000;
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// A level-triggered line, for a [`MmioDevice`](netrx::MmioDevice): the interrupt is high from `set(true)` to `set(false)`.
 ///
@@ -28,7 +31,7 @@ impl LevelPin {
                 Err(HvfError::Call { code: HvCode::Busy, .. }) if tried < TRIES => tried += 1,
                 lowered => return lowered,
             }
-            thread::yield_now();
+            thread::sleep(PAUSE);
         }
     }
 }

@@ -148,7 +148,7 @@ fn of_lowering() -> Result<()> {
     let (framework, machine) = (Framework::new(), machine()?);
     let line = machine.level_pin(IRQ)?;
     line.set(true)?;
-    framework.fail("hv_gic_set_spi", CODES[1].0, 20);
+    framework.fail("hv_gic_set_spi", CODES[1].0, 900);
     ensure!(line.set(false).is_ok() && !framework.spi(IRQ.0).high, "a busy GIC is asked again");
     line.set(true)?;
     for (number, _, name, _) in CODES {
