@@ -11,7 +11,8 @@
 //!    `GuestMapping` shows it to the guest (`hv_vm_map`).
 //! 3. A `HvfHypervisor` over that memory is handed to `RxWorkerSlot::deposit_hypervisor`, for an edge-triggered line; or a
 //!    `LevelPin` of it to a `MmioDevice`.
-//! 4. Each vCPU's thread joins `Vcpus`, and calls `hv_vcpu_run` inside of `JoinedVcpu::run`.
+//! 4. Each vCPU's thread sets its affinity (`MPIDR_EL1`), by which the GIC routes interrupts to it, joins `Vcpus`, and calls
+//!    `hv_vcpu_run` inside of `JoinedVcpu::run`.
 //! 5. Dropping any of these undoes it: the memory is taken from the guest, the line falls, the vCPU leaves the registry.
 //!
 //! # Interrupts

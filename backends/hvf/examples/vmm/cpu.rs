@@ -8,8 +8,8 @@ use std::ptr;
 use anyhow::{Context, Result, bail, ensure};
 use applevisor_sys::hv_reg_t::{self, *};
 use applevisor_sys::{
-    hv_exit_reason_t, hv_vcpu_create, hv_vcpu_destroy, hv_vcpu_exit_t, hv_vcpu_get_reg, hv_vcpu_run,
-    hv_vcpu_set_reg,
+    hv_exit_reason_t, hv_sys_reg_t, hv_vcpu_create, hv_vcpu_destroy, hv_vcpu_exit_t, hv_vcpu_get_reg,
+    hv_vcpu_run, hv_vcpu_set_reg, hv_vcpu_set_sys_reg,
 };
 use netrx_hvf::HvCode;
 
@@ -22,6 +22,9 @@ const X: [hv_reg_t; 31] = [
 
 /// EL1 with its own stack pointer, and no interrupts yet.
 const EL1: u64 = 0x3c5;
+
+/// The affinity of the first vCPU, by which the GIC routes interrupts to it; a second one needs another (MPIDR_EL1).
+const AFFINITY: u64 = 1 << 31;
 
 /// A vCPU of the thread that made it.
 pub(crate) struct Vcpu {
@@ -80,6 +83,9 @@ impl Vcpu {
         let made = unsafe { hv_vcpu_create(&raw mut id, &raw mut exit, ptr::null_mut()) };
         HvCode::check(made).context("hv_vcpu_create")?;
         let vcpu = Self { id, exit, own_thread: PhantomData };
+        // SAFETY: takes no pointer.
+        HvCode::check(unsafe { hv_vcpu_set_sys_reg(id, hv_sys_reg_t::MPIDR_EL1, AFFINITY) })
+            .context("hv_vcpu_set_sys_reg")?;
         vcpu.set(PC, start)?;
         vcpu.set(CPSR, EL1)?;
         Ok(vcpu)

@@ -50,6 +50,8 @@ pub(crate) struct Vcpu {
     /// It was made to exit, and has not returned for that.
     pub(crate) cancelled: bool,
     pub(crate) registers: [u64; 64],
+    /// By which the GIC finds it.
+    pub(crate) affinity: Option<u64>,
     /// What the guest waits for the VMM to do.
     pub(crate) trap: Option<Trap>,
     /// The VMM was told of the trap.

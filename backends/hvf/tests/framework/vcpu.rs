@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use applevisor_sys::hv_error_t::{HV_BAD_ARGUMENT, HV_BUSY, HV_ERROR, HV_NO_DEVICE};
 use applevisor_sys::{
-    hv_error_t, hv_exit_reason_t, hv_reg_t, hv_return_t, hv_vcpu_config_t, hv_vcpu_exit_exception_t,
-    hv_vcpu_exit_t, hv_vcpu_t,
+    hv_error_t, hv_exit_reason_t, hv_reg_t, hv_return_t, hv_sys_reg_t, hv_vcpu_config_t,
+    hv_vcpu_exit_exception_t, hv_vcpu_exit_t, hv_vcpu_t,
 };
 
 use super::guest::start;
@@ -44,6 +44,7 @@ unsafe extern "C" fn hv_vcpu_create(
             inside: false,
             cancelled: false,
             registers: [0; 64],
+            affinity: None,
             trap: None,
             told: false,
             guest,
@@ -86,7 +87,10 @@ extern "C" fn hv_vcpu_run(vcpu: hv_vcpu_t) -> hv_return_t {
 
 fn run(vcpu: hv_vcpu_t) -> Refused {
     let mut state = lock();
+    let has_gic = state.gic;
     let own = own(&mut state, vcpu)?;
+    // The framework's documentation demands it; what comes of a vCPU without, it does not say.
+    check(!has_gic || own.affinity.is_some(), HV_BAD_ARGUMENT)?;
     if own.told {
         // What it returned for has been done.
         (own.told, own.trap) = (false, None);
@@ -148,6 +152,18 @@ unsafe extern "C" fn hv_vcpu_get_reg(vcpu: hv_vcpu_t, register: hv_reg_t, value:
 extern "C" fn hv_vcpu_set_reg(vcpu: hv_vcpu_t, register: hv_reg_t, value: u64) -> hv_return_t {
     let mut state = lock();
     number(own(&mut state, vcpu).map(|own| own.registers[register as usize] = value))
+}
+
+/// Of these registers there is one.
+// SAFETY: the framework's symbol, with its signature.
+#[unsafe(no_mangle)]
+extern "C" fn hv_vcpu_set_sys_reg(vcpu: hv_vcpu_t, register: hv_sys_reg_t, value: u64) -> hv_return_t {
+    let mut state = lock();
+    number(own(&mut state, vcpu).and_then(|own| {
+        check(register == hv_sys_reg_t::MPIDR_EL1, HV_BAD_ARGUMENT)?;
+        own.affinity = Some(value);
+        Ok(())
+    }))
 }
 
 /// The vCPU, if it is the calling thread's.

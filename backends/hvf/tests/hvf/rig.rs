@@ -11,8 +11,9 @@ use std::{ptr, thread};
 use anyhow::{Context, Result, ensure};
 use applevisor_sys::{
     hv_exit_reason_t, hv_gic_config_create, hv_gic_config_set_distributor_base,
-    hv_gic_config_set_redistributor_base, hv_gic_create, hv_reg_t, hv_vcpu_create, hv_vcpu_destroy,
-    hv_vcpu_exit_t, hv_vcpu_run, hv_vcpu_set_reg, hv_vm_create, hv_vm_destroy, hv_vm_unmap, os_release,
+    hv_gic_config_set_redistributor_base, hv_gic_create, hv_reg_t, hv_sys_reg_t, hv_vcpu_create,
+    hv_vcpu_destroy, hv_vcpu_exit_t, hv_vcpu_run, hv_vcpu_set_reg, hv_vcpu_set_sys_reg, hv_vm_create,
+    hv_vm_destroy, hv_vm_unmap, os_release,
 };
 use netrx::mmio::Discard;
 use netrx::{Gpa, IrqId, LevelLine, MmioDevice, NetConfig};
@@ -92,7 +93,10 @@ impl OwnVcpu {
         let (mut id, mut exit) = (0, ptr::null());
         // SAFETY: both are borrowed for the call; there is no configuration.
         HvCode::check(unsafe { hv_vcpu_create(&raw mut id, &raw mut exit, ptr::null_mut()) })?;
-        Ok(Self { id, exit, own_thread: PhantomData })
+        let vcpu = Self { id, exit, own_thread: PhantomData };
+        // SAFETY: takes no pointer. The GIC finds it by that.
+        HvCode::check(unsafe { hv_vcpu_set_sys_reg(id, hv_sys_reg_t::MPIDR_EL1, 1 << 31 | id) })?;
+        Ok(vcpu)
     }
 
     /// Where its program begins.
