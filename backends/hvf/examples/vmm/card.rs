@@ -6,8 +6,8 @@ use netrx::spec::mmio::Register;
 use netrx::{Hypervisor, IrqId, MmioDevice, NetConfig};
 use netrx_hvf::{HvfHypervisor, HvfMemory, LevelPin, Nudging, Vcpus};
 
-/// Where the guest finds it, and its interrupt.
-pub(crate) const AT: u64 = 0x0a00_0000;
+/// Where the guest finds it, behind all that is the GIC's, and its interrupt.
+pub(crate) const AT: u64 = 0x0c00_0000;
 pub(crate) const LEN: u64 = 0x200;
 pub(crate) const IRQ: IrqId = IrqId(48);
 

@@ -12,7 +12,8 @@ use applevisor_sys::{
 use netrx_hvf::{HostMapping, HvCode};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
-/// Where the guest finds its GIC.
+/// Where the guest finds its GIC. Its redistributors are those of all vCPUs that a VM may have, 128 KiB each, made or not
+/// (`hv_gic_get_redistributor_region_size`): no device may be among them.
 const DISTRIBUTOR: u64 = 0x0800_0000;
 const REDISTRIBUTORS: u64 = 0x080a_0000;
 

@@ -9,7 +9,7 @@ use std::ptr;
 use applevisor_sys::hv_error_t::{HV_BAD_ARGUMENT, HV_BUSY, HV_ERROR, HV_NO_DEVICE};
 use applevisor_sys::{hv_gic_config_t, hv_ipa_t, hv_return_t};
 
-use super::state::{call, check, number};
+use super::state::{Refused, State, call, check, lock, number};
 
 /// The SPIs that there are.
 const SPIS: Range<u32> = 32..1020;
@@ -17,6 +17,10 @@ const SPIS: Range<u32> = 32..1020;
 pub(crate) const MSIS: Range<u32> = 512..576;
 /// What the register regions have to be aligned to, in bytes.
 const ALIGNMENT: u64 = 1 << 16;
+
+/// Bytes of the redistributors' region: two frames of 64 KiB for each vCPU that a VM may have. The framework tells its own
+/// number (`hv_gic_get_redistributor_region_size`); those who printed it report this one.
+const REDISTRIBUTORS_LEN: u64 = 32 << 20;
 
 /// A configuration is an address that nobody follows.
 static CONFIG: u8 = 0;
@@ -34,17 +38,22 @@ extern "C" fn os_release(_object: *mut c_void) {}
 // SAFETY: the framework's symbol, with its signature.
 #[unsafe(no_mangle)]
 extern "C" fn hv_gic_config_set_distributor_base(config: hv_gic_config_t, base: hv_ipa_t) -> hv_return_t {
-    set_base(config, base)
+    number(check_base(config, base))
 }
 
 // SAFETY: the framework's symbol, with its signature.
 #[unsafe(no_mangle)]
 extern "C" fn hv_gic_config_set_redistributor_base(config: hv_gic_config_t, base: hv_ipa_t) -> hv_return_t {
-    set_base(config, base)
+    number(check_base(config, base).map(|()| lock().redistributors = Some(base)))
 }
 
-fn set_base(config: hv_gic_config_t, base: hv_ipa_t) -> hv_return_t {
-    number(check(is_config(config) && base.is_multiple_of(ALIGNMENT), HV_BAD_ARGUMENT))
+fn check_base(config: hv_gic_config_t, base: hv_ipa_t) -> Refused {
+    check(is_config(config) && base.is_multiple_of(ALIGNMENT), HV_BAD_ARGUMENT)
+}
+
+/// Whether the redistributors' region has that address.
+pub(super) fn is_redistributors(state: &State, at: u64) -> bool {
+    state.redistributors.is_some_and(|base| (base..base + REDISTRIBUTORS_LEN).contains(&at))
 }
 
 fn is_config(config: hv_gic_config_t) -> bool {

@@ -4,6 +4,7 @@ use std::thread::{self, JoinHandle};
 
 use applevisor_sys::{hv_exit_reason_t, hv_reg_t, hv_vcpu_exit_exception_t, hv_vcpu_exit_t};
 
+use super::gic::is_redistributors;
 use super::state::{Locked, Vcpu, changed, lock, wait};
 
 /// A guest's program.
@@ -72,12 +73,23 @@ pub(crate) fn start(vcpu: u64, program: Program) -> JoinHandle<()> {
 impl Cpu {
     /// Reads a device's register.
     pub(crate) fn read(&self, at: u64) -> Result<u32, Off> {
+        if self.is_gics(at)? {
+            return Ok(0);
+        }
         self.trap(Trap::Read { at }, 0).map(|value| value as u32)
     }
 
     /// Writes a device's register.
     pub(crate) fn write(&self, at: u64, value: u32) -> Result<(), Off> {
+        if self.is_gics(at)? {
+            return Ok(());
+        }
         self.trap(Trap::Write { at }, value.into()).map(drop)
+    }
+
+    /// Whether an access is the GIC's to answer, so that the vCPU does not exit. A redistributor reads as 0 here.
+    fn is_gics(&self, at: u64) -> Result<bool, Off> {
+        Ok(is_redistributors(&*self.enter()?, at))
     }
 
     /// Sleeps in the guest until an interrupt is high.

@@ -32,6 +32,8 @@ pub(crate) struct Spi {
 pub(crate) struct State {
     pub(crate) vm: bool,
     pub(crate) gic: bool,
+    /// Where the guest finds the GIC's redistributors.
+    pub(crate) redistributors: Option<u64>,
     pub(crate) spis: HashMap<u32, Spi>,
     /// What the guest sees: where it begins, and its length.
     pub(crate) maps: BTreeMap<u64, usize>,
