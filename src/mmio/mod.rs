@@ -73,7 +73,8 @@ type StopHook = Box<dyn FnMut(Report) + Send>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MmioError {
-    /// The worker was not started, which sets `DEVICE_NEEDS_RESET`, or not stopped, and the device is as it was.
+    /// The worker was not started, which sets `DEVICE_NEEDS_RESET`; or it was not waited for, since the write came on its own
+    /// thread, and the same write of another thread stops the device.
     #[error(transparent)]
     Slot(#[from] SlotError),
     /// The level line failed. If it was [busy](IrqError::Busy), the same write tries it again.

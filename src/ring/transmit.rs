@@ -76,6 +76,7 @@ impl<M: GuestMemory> TxReader<M> {
     }
 
     /// Where the ring stands: a reader that is made from here begins with the frames that were not completed.
+    /// [Publish](TxTurn::publish) before: it does not show the driver what another reader has completed.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         let Cursor { next_avail, next_used } = self.ring.cursor();
