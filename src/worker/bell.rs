@@ -24,7 +24,7 @@ pub(crate) enum Awake {
 }
 
 /// The bell of a slot's workers, of which there is one at a time: the guest's kicks, the VMM's stop, and the calls of a source
-/// that has something to do while the guest has no room.
+/// that has something to do while the guest has no room. Any other thread that serves a queue has one of its own.
 #[derive(Debug)]
 pub(crate) struct Bell {
     state: AtomicU32,
