@@ -209,3 +209,32 @@ fn a_guest_with_a_megabyte_does_not_make_a_tape_hold_more() -> Result<()> {
     assert!(held > 0 && held <= 1 << 20, "{held} bytes of the host's are set aside for 64 frames of 1514");
     Ok(())
 }
+
+/// Buffers of 100 bytes side by side, but for one byte between the third and the fourth.
+#[test]
+fn neighbours_are_one_buffer_to_the_system() -> Result<()> {
+    let features = Features::VERSION_1 | Features::MRG_RXBUF;
+    let mut rig = Rig::new(DriverConfig::new(8, features, Shape::single(1024)))?;
+    let at = rig.driver.hostile().buffers(0)[0].0;
+    for (head, offset) in [(0, 0), (1, 100), (2, 200), (3, 301), (4, 401)] {
+        rig.driver.hostile().descriptor(head, Gpa(at.0 + offset), 100, 2, 0).offer(head);
+    }
+    let mut lens = Vec::new();
+    let mut source = from_fn(|space| {
+        if let Some(mut lent) = space.lend(488, 1) {
+            lens = lent.buffers(0).iter().map(|buffer| buffer.len()).collect();
+            assert_eq!((lent.room(0), lent.copy_in(0, &[9; 488])), (488, 488));
+            let _ = lent.fill(488, FrameMeta::PLAIN);
+        }
+        Received::Empty
+    });
+    let _ = rig.poll(&mut source)?;
+    assert_eq!(lens, [288, 200]);
+    let mut bytes = [0; 501];
+    rig.driver.memory().slice(at, bytes.len())?.copy_to(&mut bytes);
+    assert_eq!(bytes[..12], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0], "the header counts five buffers");
+    assert!(bytes[12..300] == [9; 288] && bytes[300] != 9 && bytes[301..] == [9; 200]);
+    assert_eq!(rig.driver.hostile().used(), [(0, 100), (1, 100), (2, 100), (3, 100), (4, 100)]);
+    rig.check()?;
+    Ok(())
+}

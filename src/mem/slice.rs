@@ -238,10 +238,20 @@ impl GuestBuf {
         self.base
     }
 
+    /// This and `next` as one run, if that begins where this ends.
+    ///
+    /// It may lie in two mappings: it is for the system, which takes longer over many small runs, and not to be
+    /// [attached](Self::attach).
+    #[inline]
+    pub(crate) fn join(self, next: Self) -> Option<Self> {
+        (self.base.wrapping_add(self.len) == next.base).then_some(Self { len: self.len + next.len, ..self })
+    }
+
     /// Claims the bytes again.
     ///
     /// # Safety
-    /// The memory this was detached from lives for `'m`, and has reported no change of its layout since.
+    /// The memory this was detached from lives for `'m`, and has reported no change of its layout since. It is not out of a
+    /// scatter list, where it may stand for neighbours that are mapped apart.
     #[must_use]
     #[inline]
     pub const unsafe fn attach<'m>(self) -> GuestSlice<'m> {

@@ -99,13 +99,24 @@ impl Pool {
         self.chains.get(self.next).map(|chain| chain.capacity as usize)
     }
 
-    /// Copies the first bytes out of the free chain that was popped first.
-    pub(crate) fn read_front(&self, mut to: &mut [u8]) {
-        let segments = self.chains.get(self.next).into_iter().flat_map(|chain| chain.segments(&self.rest));
-        for segment in segments {
-            let read = segment.slice().copy_to(to);
-            to = to.get_mut(read..).unwrap_or_default();
+    /// Copies out of the free chain that was popped first, `skip` bytes in, as much as `to` holds; returns how much that was.
+    pub(crate) fn read_front(&self, skip: usize, to: &mut [u8]) -> usize {
+        let mut read = 0;
+        for slice in self.behind(self.next, 1, skip) {
+            read += slice.copy_to(to.get_mut(read..).unwrap_or_default());
         }
+        read
+    }
+
+    /// The runs of memory of so many chains, but for the first `skip` bytes.
+    fn behind(&self, first: usize, chains: usize, mut skip: usize) -> impl Iterator<Item = GuestSlice<'_>> {
+        let chains = self.chains.iter().skip(first).take(chains);
+        chains.flat_map(|chain| chain.segments(&self.rest)).map(move |segment| {
+            let slice = segment.slice();
+            let behind = slice.skip(skip);
+            skip -= slice.len() - behind.len();
+            behind
+        })
     }
 
     /// Begins a chain; its buffers follow, then [`finish`](ChainBuilder::finish).
@@ -139,14 +150,13 @@ impl Pool {
         self.next = end;
     }
 
-    /// Fills the chains of `slot` with a frame that was read into them: `header`, then all of `len` bytes.
+    /// Fills the chains of `slot` with what was read into them, `bytes` with the header; returns how many that takes.
     ///
-    /// Chains of the slot that the frame did not need stay free, in front of those that were never lent.
-    pub(crate) fn fill_slot(&mut self, slot: Slot, header: &[u8], len: usize) {
-        self.put_header(slot, header);
-        let mut left = header.len() + len;
+    /// Chains of the slot that are not needed stay free, in front of those that were never lent.
+    pub(crate) fn fill_slot(&mut self, slot: Slot, bytes: usize) -> u16 {
+        let (first, mut left) = (self.next, bytes);
         for chain_at in slot.chain..slot.chain + slot.chains {
-            let Some(chain) = self.chains.get_mut(chain_at) else { return };
+            let Some(chain) = self.chains.get_mut(chain_at) else { break };
             let here = left.min(chain.capacity as usize);
             chain.written = here as u32;
             left -= here;
@@ -156,41 +166,25 @@ impl Pool {
             }
             self.next += 1;
             if left == 0 {
-                return;
-            }
-        }
-    }
-
-    /// Copies a header to where the chains of `slot` begin.
-    #[inline]
-    fn put_header(&self, slot: Slot, header: &[u8]) {
-        let mut chains = self.chains.iter().skip(slot.chain).take(slot.chains);
-        let Some(first) = chains.next() else { return };
-        if first.first.host.len() >= header.len() {
-            first.first.slice().copy_from(header);
-            return;
-        }
-        let mut header = Parts::new(header, &[]);
-        for segment in std::iter::once(first).chain(chains).flat_map(|chain| chain.segments(&self.rest)) {
-            header.copy_to(segment.slice());
-        }
-    }
-
-    /// How many of the slot's chains a frame of `bytes`, header included, fills.
-    #[inline]
-    pub(crate) fn spanned(&self, slot: Slot, bytes: usize) -> u16 {
-        if slot.chains == 1 {
-            return 1;
-        }
-        let (mut spanned, mut room) = (0, 0);
-        for chain in self.chains.iter().skip(slot.chain).take(slot.chains) {
-            spanned += 1;
-            room += chain.capacity as usize;
-            if room >= bytes {
                 break;
             }
         }
-        spanned
+        (self.next - first) as u16
+    }
+
+    /// Copies a header to where the `chains` that were filled last begin.
+    #[inline]
+    pub(crate) fn put_header(&self, chains: u16, mut header: &[u8]) {
+        let first = self.next - usize::from(chains);
+        if let Some(chain) = self.chains.get(first)
+            && chain.first.host.len() >= header.len()
+        {
+            chain.first.slice().copy_from(header);
+            return;
+        }
+        for slice in self.behind(first, chains.into(), 0) {
+            slice.take_from(&mut header);
+        }
     }
 
     /// How many chains are filled.
@@ -233,8 +227,8 @@ impl Pool {
 
     /// Moves the rest of each chain together, once most of the room is waste.
     fn pack(&mut self) {
-        let live: usize = self.chains.iter().map(|chain| chain.rest_len as usize).sum();
-        if live * 2 > self.rest.len() {
+        let live = || self.chains.iter().map(|chain| chain.rest_len as usize).sum::<usize>();
+        if self.rest.is_empty() || live() * 2 > self.rest.len() {
             return;
         }
         for chain in &mut self.chains {
@@ -284,8 +278,8 @@ impl Chain {
         rest.get(self.rest_at as usize..(self.rest_at + self.rest_len) as usize).unwrap_or_default()
     }
 
-    fn segments<'p>(&self, rest: &'p [Segment]) -> impl Iterator<Item = Segment> + use<'p> {
-        std::iter::once(self.first).chain(self.rest_of(rest).iter().copied())
+    fn segments<'p>(&'p self, rest: &'p [Segment]) -> impl Iterator<Item = &'p Segment> {
+        std::iter::once(&self.first).chain(self.rest_of(rest))
     }
 }
 

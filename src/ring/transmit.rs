@@ -9,11 +9,7 @@
 //! It is the receive queue's ring, read instead of written: the same walk checks each chain, the same pool keeps those
 //! that were popped, and a chain that makes no sense is completed at once and counted.
 
-#![allow(unsafe_code, reason = "reads the buffers that it has just found")]
-
-use super::{
-    ConfigError, Cursor, Ledger, Pool, Ring, RingConfig, RingError, Slot, SplitRing, SplitTurn, Want,
-};
+use super::{ConfigError, Cursor, Ledger, Ring, RingConfig, RingError, Slot, SplitRing, SplitTurn, Want};
 use crate::mem::{GuestBuf, GuestMemory};
 use crate::spec::{Features, HeaderRules};
 
@@ -130,7 +126,7 @@ impl<'t> TxTurn<'t> {
         let capacity = pool.front_capacity()?;
         let header_len = self.header_len;
         let mut header = [0; HeaderRules::MAX_LEN];
-        pool.read_front(header.get_mut(..header_len).unwrap_or_default());
+        pool.read_front(0, header.get_mut(..header_len).unwrap_or_default());
         pool.clear_loan();
         pool.lend(1, header_len, 0);
         let slot = *pool.slots.first()?;
@@ -189,7 +185,7 @@ impl TxFrame<'_, '_> {
 
     /// Copies the front of the frame out, as much as `to` holds; returns how many bytes that was.
     pub fn copy_to(&self, to: &mut [u8]) -> usize {
-        copy_out(self.turn.ring.loan(), self.slot, to)
+        self.turn.ring.loan().read_front(self.turn.header_len, to)
     }
 
     /// Done with it: the driver gets its buffers back with the next [`publish`](TxTurn::publish).
@@ -198,16 +194,4 @@ impl TxFrame<'_, '_> {
         *self.turn.bytes += self.len() as u64;
         self.turn.complete_front();
     }
-}
-
-/// Copies out of the scatter list of `slot`, as much as `to` holds.
-fn copy_out(pool: &Pool, slot: Slot, mut to: &mut [u8]) -> usize {
-    let mut copied = 0;
-    for buffer in pool.lists.iter().skip(slot.list).take(slot.len) {
-        // SAFETY: the list was made in this turn, of buffers that are valid for all of it.
-        let done = unsafe { buffer.attach() }.copy_to(to);
-        copied += done;
-        to = to.get_mut(done..).unwrap_or_default();
-    }
-    copied
 }

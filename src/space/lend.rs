@@ -47,7 +47,8 @@ impl<'s, 't> Lent<'s, 't> {
         self.space.ring.loan().slots.len()
     }
 
-    /// Where frame `index` goes: the first byte of the first buffer is the frame's first.
+    /// Where frame `index` goes: the first byte of the first buffer is the frame's first. Buffers of the guest's that lie side
+    /// by side, as drivers often post them, are one here.
     #[must_use]
     pub fn buffers(&self, index: usize) -> &[GuestBuf] {
         self.space.ring.loan().buffers(index)
@@ -55,7 +56,8 @@ impl<'s, 't> Lent<'s, 't> {
 
     /// Copies a frame into list `index`, for a source that gets its bytes without a system call; returns how many fit.
     pub fn copy_in(&mut self, index: usize, frame: &[u8]) -> usize {
-        self.space.ring.loan().copy_in(index, frame)
+        let header = self.space.rules.len();
+        self.space.ring.loan().copy_in(index, header, frame)
     }
 
     /// How many bytes a frame in list `index` may have.
@@ -85,9 +87,9 @@ impl<'s, 't> Lent<'s, 't> {
         };
         self.pass_tape(&next, len);
         let RxSpace { rules, ring, .. } = &mut *self.space;
-        let buffers = ring.pool().spanned(next.slot, rules.len() + len);
+        let chains = ring.pool().fill_slot(next.slot, rules.len() + len);
         let mut place = NetHeader::BLANK;
-        ring.pool().fill_slot(next.slot, rules.bytes(own, buffers, &mut place), len);
+        ring.pool().put_header(chains, rules.bytes(own, chains, &mut place));
         self.space.delivered(len)
     }
 
@@ -130,9 +132,9 @@ impl<'s, 't> Lent<'s, 't> {
     /// With a tape, the frame was read aside. The guest gets what is on the tape, so that it cannot be otherwise.
     #[inline]
     fn pass_tape(&mut self, next: &Next, len: usize) {
-        let RxSpace { tape: Some(tape), ring, .. } = &mut *self.space else { return };
+        let RxSpace { tape: Some(tape), ring, rules, .. } = &mut *self.space else { return };
         let frame = tape.push_with(|bytes| ring.loan().copy_aside(next.index, len, bytes), len, None);
-        ring.loan().copy_back(next.slot, frame);
+        ring.loan().copy_to_chains(next.slot, rules.len(), frame);
     }
 
     /// What was lent for the frame that is reported next.

@@ -9,7 +9,6 @@ const ISLANDS: &[(&str, &str)] = &[
     ("src/sync.rs",            "shared words of ring and memory"),
     ("src/ring/pool.rs",       "buffers kept from turn to turn"),
     ("src/ring/pool/loan.rs",  "buffers lent to the kernel"),
-    ("src/ring/transmit.rs",   "buffers read in the turn that found them"),
     ("src/mocks.rs",           "a mock of an unsafe trait"),
     ("backends/*/src/sys.rs",  "calls into the operating system"),
     ("backends/*/src/sys/",    "calls into the operating system"),

@@ -6,13 +6,13 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::ptr;
 
+use arrayvec::ArrayVec;
 use libc::{c_int, c_void};
 use netrx::space::Lent;
 
-/// Pieces of memory that one call fills, at most: what every system allows.
-const PIECES: usize = 1024;
+/// Pieces of memory that one call fills, at most as many as every system allows.
+type Pieces = ArrayVec<libc::iovec, 1024>;
 
 /// How the bytes of one read are laid into lent buffers: a run of so many into each frame, behind its headers.
 #[derive(Clone, Copy, Debug)]
@@ -35,9 +35,6 @@ impl Layout {
 /// Copies what is queued into the lent frames; returns how many bytes could have been copied, and how many were.
 ///
 /// The bytes stay queued. No bytes where some could have been mean that the stream has ended.
-///
-/// Buffers of a frame that lie side by side, as drivers often post them, are one piece to the system: it takes longer over
-/// many small ones.
 pub(crate) fn into_guest(
     stream: BorrowedFd<'_>,
     lent: &Lent<'_, '_>,
@@ -50,8 +47,8 @@ pub(crate) fn into_guest(
             let start = skip.min(buffer.len());
             let len = here.min(buffer.len() - start);
             skip -= start;
-            // SAFETY: `start` is at most the buffer's length.
-            if !pieces.push(unsafe { buffer.as_ptr().add(start) }, len) {
+            let piece = libc::iovec { iov_base: buffer.as_ptr().wrapping_add(start).cast(), iov_len: len };
+            if len > 0 && pieces.try_push(piece).is_err() {
                 break 'all;
             }
             (here, left) = (here - len, left - len);
@@ -60,53 +57,17 @@ pub(crate) fn into_guest(
     (layout.most - left, scatter(stream, &pieces))
 }
 
-/// A list of pieces of memory.
-struct Pieces {
-    list: [MaybeUninit<libc::iovec>; PIECES],
-    /// How many are written.
-    count: usize,
-    /// Where the last one ends.
-    end: *mut u8,
-}
-
-impl Pieces {
-    fn new() -> Self {
-        Self { list: [const { MaybeUninit::uninit() }; PIECES], count: 0, end: ptr::null_mut() }
-    }
-
-    /// Adds a piece, or makes the last one longer if this one begins where that ends; `false` when there is no place.
-    fn push(&mut self, base: *mut u8, len: usize) -> bool {
-        if len == 0 {
-            return true;
-        }
-        if base == self.end
-            && let Some(last) = self.count.checked_sub(1).and_then(|last| self.list.get_mut(last))
-        {
-            // SAFETY: it is one of those that are written.
-            unsafe { last.assume_init_mut() }.iov_len += len;
-        } else {
-            let Some(place) = self.list.get_mut(self.count) else { return false };
-            place.write(libc::iovec { iov_base: base.cast(), iov_len: len });
-            self.count += 1;
-        }
-        self.end = base.wrapping_add(len);
-        true
-    }
-}
-
 /// Looks into pieces that lie in memory which is lent for as long as the caller runs.
 fn scatter(stream: BorrowedFd<'_>, pieces: &Pieces) -> io::Result<usize> {
-    if pieces.count == 1 {
-        // SAFETY: it is written.
-        let only = unsafe { pieces.list[0].assume_init() };
+    if let [only] = pieces.as_slice() {
         // The simpler call is the cheaper one.
         return receive(stream, only.iov_base, only.iov_len, libc::MSG_PEEK);
     }
     // SAFETY: all fields are numbers or pointers, which may be zero.
     let mut header: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
     // The system writes to the pieces, never to the list of them.
-    header.msg_iov = pieces.list.as_ptr().cast_mut().cast();
-    header.msg_iovlen = pieces.count as _;
+    header.msg_iov = pieces.as_ptr().cast_mut();
+    header.msg_iovlen = pieces.len() as _;
     let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
     // SAFETY: the list is borrowed; the loan that its pieces lie in vouches for the guest memory that they name.
     let read = unsafe { libc::recvmsg(stream.as_raw_fd(), &raw mut header, flags) };
@@ -177,28 +138,4 @@ pub(crate) fn seek(_stream: BorrowedFd<'_>, _offset: u32) -> io::Result<()> {
 /// A call that answers with nothing but whether it worked.
 fn done(answer: c_int) -> io::Result<()> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_lies_side_by_side_is_one_piece_and_a_full_list_takes_nothing_more() {
-        let mut memory = vec![0_u8; 4 * PIECES];
-        let base = memory.as_mut_ptr();
-        let mut pieces = Pieces::new();
-        for (at, len, count) in [(0, 1, 1), (1, 2, 1), (7, 0, 1), (3, 1, 1), (8, 1, 2), (4, 1, 3)] {
-            assert!(pieces.push(base.wrapping_add(at), len));
-            assert_eq!(pieces.count, count, "{len} bytes at {at}");
-        }
-        for number in pieces.count..PIECES {
-            assert!(pieces.push(base.wrapping_add(4 * number), 1));
-        }
-        assert!(!pieces.push(base, 1), "it is full");
-        assert!(pieces.push(pieces.end, 1), "the last piece can still be longer");
-        // SAFETY: they were written.
-        let lens: usize = pieces.list.iter().map(|piece| unsafe { piece.assume_init_ref() }.iov_len).sum();
-        assert_eq!(lens, 4 + 1 + 1 + (PIECES - 3) + 1);
-    }
 }

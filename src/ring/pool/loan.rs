@@ -4,7 +4,7 @@
 #![allow(unsafe_code, reason = "hands out addresses for the system to write to, and copies from and to them")]
 
 use super::{Chain, Pool, Segment};
-use crate::mem::{GuestBuf, GuestSlice, Parts};
+use crate::mem::{GuestBuf, GuestSlice};
 
 /// Scatter lists longer than this are refused by common systems (`IOV_MAX`).
 pub(crate) const MAX_LIST: usize = 1024;
@@ -39,7 +39,7 @@ impl Pool {
             let list = lists.len();
             let (mut chains, mut bytes, mut skip) = (0, 0, header);
             for lent in all.get(chain..).unwrap_or_default() {
-                skip = lent.list(rest, skip, lists);
+                skip = lent.list(rest, skip, lists, list);
                 bytes += lent.capacity as usize;
                 chains += 1;
                 if bytes >= need {
@@ -64,9 +64,33 @@ impl Pool {
         self.lists.get(slot.list..slot.list + slot.len).unwrap_or_default()
     }
 
-    /// Copies `frame` to where that of slot `index` is to be read to; returns how many bytes fit.
-    pub(crate) fn copy_in(&self, index: usize, frame: &[u8]) -> usize {
-        copy_to(self.buffers(index), frame)
+    /// Copies `frame` to where that of slot `index` is to be read to, `header` bytes into its chains; returns how many bytes
+    /// fit.
+    pub(crate) fn copy_in(&self, index: usize, header: usize, frame: &[u8]) -> usize {
+        match (self.aside.get(index), self.slots.get(index)) {
+            (None, Some(slot)) if slot.chains > 0 => self.copy_to_chains(*slot, header, frame),
+            _ => self.copy_to_host(index, frame),
+        }
+    }
+
+    /// Copies `frame` to the host's bytes that stand for the guest's.
+    fn copy_to_host(&self, index: usize, frame: &[u8]) -> usize {
+        let Some(buffer) = self.buffers(index).first() else { return 0 };
+        // SAFETY: the buffer was made in this `recv`, of the pool's own scratch, for a slot without chains or set aside.
+        unsafe { buffer.attach() }.copy_from(frame)
+    }
+
+    /// Copies a frame into the chains of `slot`, `header` bytes in; returns how many bytes fit.
+    pub(crate) fn copy_to_chains(&self, slot: Slot, header: usize, frame: &[u8]) -> usize {
+        let len = frame.len().min(slot.room);
+        let mut left = frame.get(..len).unwrap_or_default();
+        for slice in self.behind(slot.chain, slot.chains, header) {
+            slice.take_from(&mut left);
+            if left.is_empty() {
+                break;
+            }
+        }
+        len - left.len()
     }
 
     /// Makes lists for `frames` frames that all end in one buffer of the host's, which nobody will look at.
@@ -113,31 +137,29 @@ impl Pool {
         // SAFETY: it was made in this `recv`, of the pool's own scratch.
         unsafe { aside.attach() }.copy_to(bytes.get_mut(start..).unwrap_or_default());
     }
-
-    /// Copies a frame that was set aside into the guest's buffers of `slot`.
-    pub(crate) fn copy_back(&self, slot: Slot, frame: &[u8]) {
-        copy_to(self.lists.get(slot.list..slot.list + slot.len).unwrap_or_default(), frame);
-    }
 }
 
 impl Chain {
-    /// Lists its buffers, but for the first `skip` bytes; returns how many of those it did not have.
+    /// Adds its buffers, but for the first `skip` bytes, to the list that begins at `list`; returns how many of those it did
+    /// not have.
     #[inline(always)]
-    fn list(&self, rest: &[Segment], skip: usize, lists: &mut Vec<GuestBuf>) -> usize {
+    fn list(&self, rest: &[Segment], skip: usize, lists: &mut Vec<GuestBuf>, list: usize) -> usize {
         if self.rest_len > 0 || self.first.host.len() <= skip {
-            return self.list_all(rest, skip, lists);
+            return self.list_all(rest, skip, lists, list);
         }
-        lists.push(self.first.slice().skip(skip).detach());
+        add(lists, list, self.first.slice().skip(skip).detach());
         0
     }
 
     #[inline(never)]
-    fn list_all(&self, rest: &[Segment], mut skip: usize, lists: &mut Vec<GuestBuf>) -> usize {
+    fn list_all(&self, rest: &[Segment], mut skip: usize, lists: &mut Vec<GuestBuf>, list: usize) -> usize {
         for segment in self.segments(rest) {
             let slice = segment.slice();
             let behind = slice.skip(skip);
             skip -= slice.len() - behind.len();
-            lists.extend((!behind.is_empty()).then(|| behind.detach()));
+            if !behind.is_empty() {
+                add(lists, list, behind.detach());
+            }
         }
         skip
     }
@@ -152,9 +174,12 @@ fn cut(lists: &mut Vec<GuestBuf>, list: usize) -> usize {
     lists.drain(list + MAX_LIST..).map(GuestBuf::len).sum()
 }
 
-/// Copies `frame` into a scatter list of the loan; returns how many bytes fit.
-fn copy_to(list: &[GuestBuf], frame: &[u8]) -> usize {
-    let mut bytes = Parts::new(&[], frame);
-    // SAFETY: the list was made in this `recv`, of segments that are valid for the turn or of the pool's own scratch.
-    list.iter().map(|buffer| bytes.copy_to(unsafe { buffer.attach() })).sum()
+/// Adds a buffer to the list that begins at `list`. One that begins where the last ends makes that longer.
+#[inline(always)]
+fn add(lists: &mut Vec<GuestBuf>, list: usize, buffer: GuestBuf) {
+    let last = lists.get_mut(list..).and_then(<[_]>::last_mut);
+    match last.map(|last| (last.join(buffer), last)) {
+        Some((Some(joined), last)) => *last = joined,
+        _ => lists.push(buffer),
+    }
 }
