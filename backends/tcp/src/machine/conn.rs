@@ -161,9 +161,14 @@ impl Conn {
         (self.received, self.guest_fin) = (news.received, news.fin.or(self.guest_fin));
         self.ack_due |= news.answer;
         if news.heard {
+            let reopened = self.window == 0 && news.window > 0;
             self.window = news.window;
             self.largest_window = self.largest_window.max(news.window);
             self.acknowledged(news, now);
+            // The time that is waited for grew with each probe.
+            if reopened && self.in_flight() && self.recovery.reopened() {
+                self.rto.answered();
+            }
         }
         self.arm(now);
     }

@@ -72,6 +72,12 @@ impl Recovery {
         *self = Self { open: Some(Open { until: nxt, from: None, to: una }), due: true, ..Self::default() };
     }
 
+    /// The window was shut, and is not any more: what is missing can be sent again. Says whether anything is.
+    pub(super) fn reopened(&mut self) -> bool {
+        self.due |= self.open.is_some();
+        self.due
+    }
+
     /// It was sent again, from `from` to `to`.
     pub(super) fn resent(&mut self, from: Seq, to: Seq) {
         self.due = false;
