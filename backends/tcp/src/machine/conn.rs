@@ -27,6 +27,8 @@ pub struct Conn {
     una: Seq,
     nxt: Seq,
     window: u32,
+    /// In what units the guest tells that.
+    unit: u32,
     largest_window: u32,
     mss: u32,
     one_flight: bool,
@@ -56,6 +58,7 @@ impl Conn {
             una: start.next,
             nxt: start.next,
             window: start.window,
+            unit: 1,
             largest_window: start.window,
             mss: start.mss,
             one_flight: start.one_flight,
@@ -162,7 +165,7 @@ impl Conn {
         self.ack_due |= news.answer;
         if news.heard {
             let reopened = self.window == 0 && news.window > 0;
-            self.window = news.window;
+            (self.window, self.unit) = (news.window, news.unit);
             self.largest_window = self.largest_window.max(news.window);
             self.acknowledged(news, now);
             // The time that is waited for grew with each probe.
@@ -243,7 +246,7 @@ impl Conn {
     #[must_use]
     pub fn plan(&self) -> Option<Step> {
         if self.fate.is_some() {
-            return self.reset_due.then_some(Step::Control(Control::Reset, self.nxt));
+            return self.reset_due.then_some(Step::Control(Control::Reset, self.acceptable()));
         }
         self.plan_again().or_else(|| self.plan_new()).or_else(|| self.plan_control())
     }
@@ -275,7 +278,14 @@ impl Conn {
         if self.probe_due {
             return Some(Step::Control(Control::Probe, self.una.before()));
         }
-        self.ack_due.then_some(Step::Control(Control::Ack, self.nxt))
+        self.ack_due.then_some(Step::Control(Control::Ack, self.acceptable()))
+    }
+
+    /// The number of a segment without data: the next, unless the guest has taken back so much of its window that it would
+    /// drop that. Less than a unit is only not told.
+    fn acceptable(&self) -> Seq {
+        let beyond = self.nxt.since(self.una).saturating_sub(self.window);
+        if beyond < self.unit { self.nxt } else { self.una + self.window }
     }
 
     /// How many bytes the guest takes beyond what it was sent.

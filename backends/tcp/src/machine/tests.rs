@@ -210,6 +210,21 @@ fn a_window_that_shrinks_is_kept_to() {
 }
 
 #[test]
+fn what_has_no_data_lies_within_a_window_that_was_taken_back() {
+    for (scale, window, number) in [(0, 700, 700), (0, 0, 0), (3, 600, 4800), (3, 623, 4984), (3, 624, 4999)]
+    {
+        let mut rig = Rig::new(0, 5000);
+        rig.view = View::new(Seq(0), 5000, scale, Seq(7), 100);
+        rig.send(4999);
+        rig.view.received(Seq(9), 50);
+        rig.hear(0, window);
+        assert_eq!(rig.plan(), Some(Step::Control(Control::Ack, Seq(number))), "{window} << {scale}");
+        rig.conn.fail();
+        assert_eq!(rig.plan(), Some(Step::Control(Control::Reset, Seq(number))), "{window} << {scale}");
+    }
+}
+
+#[test]
 fn what_was_lost_is_sent_again_as_soon_as_the_window_opens() {
     let mut rig = Rig::new(0, 5000);
     rig.send(5000);

@@ -37,7 +37,6 @@ pub struct AckBeyond {
 #[derive(Clone, Copy, Debug)]
 pub struct View {
     news: News,
-    scale: u8,
     /// Sequence and acknowledgement number of the segment that the window is from.
     newest: (Seq, Seq),
 }
@@ -49,6 +48,8 @@ pub struct News {
     pub ack: Seq,
     /// How many bytes from there on it takes.
     pub window: u32,
+    /// That is told in units of so many bytes.
+    pub unit: u32,
     /// Duplicates of that acknowledgement since the last look.
     pub duplicates: u32,
     /// The number after the guest's FIN, if there was one.
@@ -81,6 +82,7 @@ impl View {
         let news = News {
             ack,
             window,
+            unit: 1 << if scale < 14 { scale } else { 14 },
             duplicates: 0,
             fin: None,
             reset: false,
@@ -90,7 +92,7 @@ impl View {
             answer: false,
             abandoned: false,
         };
-        Self { news, scale, newest: (received, ack) }
+        Self { news, newest: (received, ack) }
     }
 
     /// Takes note of a segment; everything before `sent` was sent to the guest.
@@ -120,7 +122,7 @@ impl View {
     }
 
     fn acknowledged(&mut self, seq: Seq, ack: Seq, segment: &Segment, sent: Seq) {
-        let window = u32::from(segment.window) << self.scale.min(14);
+        let window = u32::from(segment.window) * self.news.unit;
         let silent = segment.payload == 0 && !segment.fin && window == self.news.window;
         // It never goes back here: what acknowledges more was said later, whatever its number.
         let is_news = ack != self.news.ack;
