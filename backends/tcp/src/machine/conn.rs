@@ -301,7 +301,8 @@ impl Conn {
 
     /// A step was carried out; of a step with data, `len` bytes were sent.
     pub fn sent(&mut self, step: Step, len: u32, now: Instant) {
-        self.ack_due = false;
+        // The guest drops a probe, with what it acknowledges.
+        self.ack_due &= matches!(step, Step::Control(Control::Probe, _));
         match step {
             Step::Data { seq, again: true, .. } => self.sent_again(seq, seq + len, now),
             Step::Data { .. } => {

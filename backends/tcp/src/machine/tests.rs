@@ -197,6 +197,21 @@ fn a_shut_window_costs_nothing_while_there_is_nothing_to_send() {
 }
 
 #[test]
+fn a_probe_acknowledges_nothing() {
+    let mut rig = Rig::new(0, 1000);
+    rig.send(1000);
+    rig.hear(1000, 0);
+    rig.view.received(Seq(9), 50);
+    rig.hear(1000, 0);
+    rig.pass(Rto::FIRST);
+    assert_eq!(rig.plan(), Some(Step::Control(Control::Probe, Seq(999))));
+    rig.send(0);
+    assert_eq!(rig.plan(), Some(Step::Control(Control::Ack, Seq(1000))));
+    rig.send(0);
+    assert_eq!(rig.plan(), None);
+}
+
+#[test]
 fn a_window_that_shrinks_is_kept_to() {
     let mut rig = Rig::new(0, 5000);
     rig.send(5000);
