@@ -40,7 +40,7 @@ impl CaptureSource {
         self
     }
 
-    /// Closes after `frames` frames, if not before.
+    /// Closes after `frames` frames, if not before; at once if so many have left it.
     #[must_use]
     pub fn limited_to(mut self, frames: u64) -> Self {
         self.limit = self.limit.min(frames);
@@ -55,7 +55,7 @@ impl CaptureSource {
 
     /// How many frames are left, up to the capture's last.
     fn ahead(&self) -> usize {
-        let left = usize::try_from(self.limit - self.taken).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.limit.saturating_sub(self.taken)).unwrap_or(usize::MAX);
         left.min(self.capture.len() - self.next)
     }
 

@@ -183,7 +183,7 @@ fn wherever_a_file_is_cut_off_or_damaged_there_is_an_error_and_no_panic() {
 #[test]
 fn an_empty_capture_is_no_error_and_closes_even_repeated() -> Outcome {
     assert!(Capture::parse(&file(Form::Pcap, &[]))?.is_empty());
-    assert_eq!(replay(CaptureSource::new(Capture::default()).repeated())?, Vec::<Vec<u8>>::new());
+    assert_eq!(replay(&mut CaptureSource::new(Capture::default()).repeated())?, Vec::<Vec<u8>>::new());
     Ok(())
 }
 
@@ -191,21 +191,30 @@ fn an_empty_capture_is_no_error_and_closes_even_repeated() -> Outcome {
 fn a_repeated_source_begins_again_until_its_limit() -> Outcome {
     let capture = Capture::parse(&file(Form::PcapNg, &frames()))?;
     let expected: Vec<_> = frames().into_iter().cycle().take(7).collect();
-    assert_eq!(replay(CaptureSource::new(capture.clone()).repeated().limited_to(7))?, expected);
-    assert_eq!(replay(CaptureSource::new(capture.clone()).limited_to(7))?, frames());
-    assert_eq!(replay(CaptureSource::new(capture).limited_to(2))?, frames()[..2]);
+    assert_eq!(replay(&mut CaptureSource::new(capture.clone()).repeated().limited_to(7))?, expected);
+    assert_eq!(replay(&mut CaptureSource::new(capture.clone()).limited_to(7))?, frames());
+    assert_eq!(replay(&mut CaptureSource::new(capture).limited_to(2))?, frames()[..2]);
+    Ok(())
+}
+
+#[test]
+fn a_source_that_is_limited_to_less_than_it_gave_closes() -> Outcome {
+    let capture = Capture::parse(&file(Form::PcapNg, &frames()))?;
+    let mut source = CaptureSource::new(capture).repeated().limited_to(5);
+    assert_eq!(replay(&mut source)?.len(), 5);
+    assert!(replay(&mut source.limited_to(4))?.is_empty());
     Ok(())
 }
 
 /// What a guest gets of a source, until that closes.
-fn replay(mut source: CaptureSource) -> Result<Vec<Vec<u8>>, Box<dyn std::error::Error>> {
+fn replay(source: &mut CaptureSource) -> Result<Vec<Vec<u8>>, Box<dyn std::error::Error>> {
     let mut rig = Rig::new(DriverConfig::new(4, Features::VERSION_1, Shape::single(2048)))?;
-    let mut arrived = Vec::new();
+    let (mut arrived, before) = (Vec::new(), source.taken());
     loop {
-        let (progress, frames) = rig.turn(&mut source)?;
+        let (progress, frames) = rig.turn(source)?;
         arrived.extend(frames);
         if progress == Progress::Closed {
-            assert_eq!(source.taken(), arrived.len() as u64);
+            assert_eq!(source.taken() - before, arrived.len() as u64);
             return Ok(arrived);
         }
     }
