@@ -188,8 +188,9 @@ impl Session {
 
     /// Takes the tape's frames and leaves it a blank one; `false` when nobody writes any more.
     fn offer(&mut self, tape: &mut Tape) -> bool {
-        let size = size(tape);
-        if self.queued.load(Ordering::Acquire) + size > QUEUE {
+        let (size, queued) = (size(tape), self.queued.load(Ordering::Acquire));
+        // A writer that has nothing to do is not behind, however much this is.
+        if queued > 0 && queued + size > QUEUE {
             self.missed += tape.len() as u64;
             return !self.thread.is_finished();
         }
