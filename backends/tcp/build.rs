@@ -11,6 +11,8 @@ fn main() {
         // Whether a socket can be looked into at an offset, and bytes be discarded unread. Linux can; where it runs the
         // code of macOS and the BSDs it does as they do.
         peek_offset: { all(target_os = "linux", not(libkqueue)) },
+        // Whether a socket says that its connection is closed.
+        tcp_state: { target_os = "linux" },
     }
     println!("cargo::rerun-if-changed=build.rs");
 }

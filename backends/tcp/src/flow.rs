@@ -191,7 +191,7 @@ impl Flow {
             Read::NoBuffers => self.fail(End::NoBuffers),
             // What is to be sent again was there before: somebody else took it.
             Read::Bytes(_) if again => self.fail(End::Failed(io::ErrorKind::UnexpectedEof.into())),
-            Read::Bytes(_) => self.conn.finish(now),
+            Read::Bytes(_) => self.finish(now),
             Read::Failed(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Read::Failed(error) if error.kind() == io::ErrorKind::WouldBlock && !again => {
                 self.conn.set_readable(false, now);
@@ -199,6 +199,17 @@ impl Flow {
             Read::Failed(error) => self.fail(End::Failed(error)),
         }
         Served::Sent(0)
+    }
+
+    /// Takes note of the stream's end, or that it was only cut off.
+    fn finish(&mut self, now: Instant) {
+        let closed = self.stream.as_ref().is_some_and(|stream| sys::is_closed(stream.as_fd()));
+        // Asked in this order: the guest's end is reported before the stream is shut.
+        if closed && !self.link.has_guests_end() {
+            self.fail(End::Failed(io::ErrorKind::ConnectionReset.into()));
+        } else {
+            self.conn.finish(now);
+        }
     }
 
     /// Enters bytes that were read.

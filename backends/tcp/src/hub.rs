@@ -204,6 +204,11 @@ impl Link {
         self.ending.load(Ordering::Acquire) || lock(&self.word).view.ends()
     }
 
+    /// Whether the guest was heard to end its half.
+    pub(crate) fn has_guests_end(&self) -> bool {
+        lock(&self.word).view.has_fin()
+    }
+
     pub(crate) fn slot(&self) -> u32 {
         self.slot.load(Ordering::Relaxed)
     }

@@ -17,8 +17,8 @@
 //! 3. The datapath reports each segment of the guest's ([`Connection::segment`]): acknowledgements, windows, FIN,
 //!    RST.
 //! 4. The guest's payload stays with the datapath. It writes that into a clone of the stream, then says how far it
-//!    came ([`Connection::received`]); the source tells the guest. After the guest's FIN it shuts the clone down for
-//!    writing. If it cannot write, it drops the [`Connection`], which resets it.
+//!    came ([`Connection::received`]); the source tells the guest. After it has reported the guest's FIN it shuts the
+//!    clone down for writing. If it cannot write, it drops the [`Connection`], which resets it.
 //! 5. The stream's end becomes a FIN, its failure a reset. When a connection has ended, its socket is closed at once,
 //!    and [`Ended`] says how it went.
 //!

@@ -1,5 +1,5 @@
-//! What is asked of the operating system: reading a stream without taking its bytes, and taking them without reading. The
-//! only file of this crate with `unsafe` code.
+//! What is asked of the operating system: reading a stream without taking its bytes, taking them without reading, and how
+//! it ended. The only file of this crate with `unsafe` code.
 
 #![allow(unsafe_code, reason = "system calls on guest memory")]
 
@@ -133,6 +133,27 @@ pub(crate) fn seek(stream: BorrowedFd<'_>, offset: u32) -> io::Result<()> {
 #[cfg(not(peek_offset))]
 pub(crate) fn seek(_stream: BorrowedFd<'_>, _offset: u32) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether the connection of a stream that has ended is closed: it was reset, unless both of its ends were shut before.
+///
+/// The error that says so is told only once, and perhaps to somebody who wrote into a clone of the stream.
+#[cfg(tcp_state)]
+pub(crate) fn is_closed(stream: BorrowedFd<'_>) -> bool {
+    /// As the system counts a connection's states.
+    const CLOSED: u8 = 7;
+    let (mut state, mut len) = (0_u8, 1);
+    // SAFETY: both values are borrowed. What is told begins with the state, and is cut to the length, which is one byte.
+    let told = done(unsafe {
+        let (value, len) = ((&raw mut state).cast(), &raw mut len);
+        libc::getsockopt(stream.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, value, len)
+    });
+    told.is_ok() && state == CLOSED
+}
+
+#[cfg(not(tcp_state))]
+pub(crate) fn is_closed(_stream: BorrowedFd<'_>) -> bool {
+    false
 }
 
 /// A call that answers with nothing but whether it worked.

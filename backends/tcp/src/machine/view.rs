@@ -75,6 +75,12 @@ impl View {
         self.news.reset || self.news.abandoned
     }
 
+    /// Whether the guest has sent its FIN.
+    #[must_use]
+    pub const fn has_fin(&self) -> bool {
+        self.news.fin.is_some()
+    }
+
     /// The guest has everything before `ack`, takes `window` bytes more, scales its windows by `scale`, and may send
     /// `receive_window` bytes from `received` on.
     #[must_use]

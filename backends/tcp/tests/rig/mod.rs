@@ -238,12 +238,7 @@ pub(crate) fn all_finished(ended: &BTreeMap<u16, Ended>) {
     }
 }
 
-/// Whether a reset of the host's has ended it. libkqueue takes the error off a socket when it tells of that: what remains is
-/// the stream's end.
+/// Whether a reset of the host's has ended it.
 pub(crate) fn is_reset_by_host(end: &End) -> bool {
-    match end {
-        End::Failed(error) => error.kind() == ErrorKind::ConnectionReset,
-        End::Finished => cfg!(libkqueue),
-        _ => false,
-    }
+    matches!(end, End::Failed(error) if error.kind() == ErrorKind::ConnectionReset)
 }
