@@ -161,7 +161,7 @@ pub enum End {
     ResetByGuest,
     /// Its [`Connection`] was dropped.
     Abandoned,
-    /// The guest did not answer for four to six minutes, though it had buffers.
+    /// The guest did not answer for about four minutes, though it had buffers; six or more if it used to be slow.
     TimedOut,
     /// The host's socket failed.
     Failed(io::Error),

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::recovery::Recovery;
 use super::{Control, Counts, Fate, News, Rto, Seq, Start, Step};
 
-/// How often something is sent without any answer before the connection is given up: four to six minutes, by how quickly the
-/// guest used to answer.
+/// How often something is sent without any answer before the connection is given up: for nearly four minutes if the guest used
+/// to answer quickly, for six if it never has, for more if it was slow.
 const MOST_RETRIES: u32 = 10;
 
 /// How far the stream's end has come.
