@@ -88,8 +88,8 @@ proptest! {
         sent.iter().for_each(|frame| script.frame(frame.as_slice()));
         let (features, shape) =
             if merged { (Features::MRG_RXBUF, Shape::single(500)) } else { (Features::NONE, Shape::single(2048)) };
-        let mut rig = rig(features, shape, WhenFull::Wait).map_err(|error| TestCaseError::fail(error.to_string()))?;
-        let got = rig.drain(&mut source).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let mut rig = rig(features, shape, WhenFull::Wait)?;
+        let got = rig.drain(&mut source)?;
         prop_assert!(got == sent);
         prop_assert!(source.tapes.iter().all(|tape| delivered(tape) == sent));
         let most = most.min(outer.frames);

@@ -17,7 +17,7 @@ use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPa
 use pcap_file::pcapng::blocks::interface_statistics::{InterfaceStatisticsBlock, InterfaceStatisticsOption};
 use pcap_file::pcapng::{Block, PcapNgParser};
 
-use rig::{Feed, Finite, Rig, STUCK, Tested, Worker, frame};
+use rig::{Feed, Finite, STUCK, Tested, Worker, frame, guest, guest_with};
 
 /// A file in memory, which can be shut and can run full.
 #[derive(Clone, Default)]
@@ -143,7 +143,7 @@ fn the_file_has_each_frame_with_its_time_and_what_became_of_it() -> Tested {
     for placing in Placing::EACH {
         let (inner, script) = ScriptedSource::placing(placing);
         let (mut source, handle, file) = captured(inner)?;
-        let mut rig = Rig::new(8)?;
+        let mut rig = guest(8)?;
         let sent: Vec<_> =
             (0..).zip([60, 3000, 10, 100, 1514]).map(|(number, len)| frame(number, len)).collect();
         for (number, frame) in sent.iter().enumerate() {
@@ -176,7 +176,7 @@ fn the_statistics_count_what_came_and_what_was_dropped() -> Tested {
     for placing in Placing::EACH {
         let (inner, script) = ScriptedSource::placing(placing);
         let (mut source, handle, file) = captured(inner)?;
-        let mut rig = Rig::with(4, config)?;
+        let mut rig = guest_with(4, config)?;
         let sent: Vec<_> = (0..7).map(|number| frame(number, 60)).collect();
         sent.iter().for_each(|frame| script.frame(frame.as_slice()));
         rig.driver.post(4);
@@ -299,7 +299,7 @@ fn a_file_that_nobody_can_write_to_is_told_when_it_is_stopped() -> Tested {
 fn a_writer_that_is_stuck_holds_nothing_up_and_what_it_missed_is_counted() -> Tested {
     let (inner, script) = ScriptedSource::placing(Placing::Burst(32));
     let (mut source, handle, file) = captured(inner)?;
-    let mut rig = Rig::new(64)?;
+    let mut rig = guest(64)?;
     file.with(|inside| inside.shut = true);
     // More than the queue takes: 20 MB.
     let sent = 10_000;
@@ -382,7 +382,7 @@ fn a_capture_that_nobody_stops_ends_with_its_source_and_handles() -> Tested {
     let (inner, script) = ScriptedSource::new();
     let (mut source, handle, file) = captured(inner)?;
     script.frame(frame(0, 60));
-    Rig::new(4)?.drain(&mut source)?;
+    guest(4)?.drain(&mut source)?;
     drop(source);
     drop(handle);
     assert_eq!(parse(&file.bytes())?.frames(), [frame(0, 60)]);

@@ -8,12 +8,12 @@ use netrx::engine::{Budget, EngineConfig, Moderation};
 use netrx_decorators::Capture;
 use netrx_mock::ScriptedSource;
 
-use rig::{Rig, Tested, frame};
+use rig::{Tested, frame, guest_with};
 
 #[test]
 fn a_writer_that_keeps_up_misses_nothing_however_much_comes_at_once() -> Tested {
     let (budget, moderation) = (Budget { frames: u32::MAX, bytes: u64::MAX }, Moderation::NONE);
-    let mut rig = Rig::with(64, EngineConfig { budget, moderation, ..EngineConfig::default() })?;
+    let mut rig = guest_with(64, EngineConfig { budget, moderation, ..EngineConfig::default() })?;
     let (inner, script) = ScriptedSource::new();
     let (mut source, handle) = Capture::new(inner);
     handle.start(io::sink())?;

@@ -14,7 +14,7 @@ use netrx_mock::conformance::{self, Feeder};
 use netrx_mock::{Faults, Placing, Script, ScriptedSource, traffic};
 use proptest::prelude::*;
 
-use rig::{Counted, Feed, Finite, Rig, STUCK, Tested, Worker, frame, merge};
+use rig::{Counted, Feed, Finite, STUCK, Tested, Worker, frame, guest, guest_with, merge, merging_guest};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -118,7 +118,6 @@ proptest! {
         (frames, budget) in (1..60_u32, 1..200_000_u64),
         schedule in proptest::collection::vec(0..40_usize, 40..120),
     ) {
-        let fail = |error: Error| TestCaseError::fail(error.to_string());
         let placing = |index: usize| match Placing::EACH[placings[index]] {
             Placing::Read { batch, .. } => Placing::Read { largest: 9000, batch },
             other => other,
@@ -127,7 +126,7 @@ proptest! {
             (0..lens.len()).map(|index| ScriptedSource::placing(placing(index))).unzip();
         let mut merged = merge(sources);
         let budget = Budget { frames, bytes: budget };
-        let mut rig = Rig::merging(64, EngineConfig { budget, ..EngineConfig::default() }).map_err(fail)?;
+        let mut rig = merging_guest(64, EngineConfig { budget, ..EngineConfig::default() })?;
         let (mut next, mut bytes) = (vec![0; lens.len()], vec![0; lens.len()]);
         for post in schedule {
             for (index, script) in scripts.iter().enumerate() {
@@ -136,13 +135,13 @@ proptest! {
             rig.driver.post(post);
             let polled = rig.engine.poll(&mut merged, Instant::now());
             prop_assert!(matches!(polled, Ok(Progress::More | Progress::Starved)), "{:?}", polled);
-            let arrived = rig.driver.drain_frames().map_err(|error| fail(error.into()))?;
-            count(&mut bytes, &arrived).map_err(fail)?;
+            let arrived = rig.driver.drain_frames()?;
+            count(&mut bytes, &arrived).map_err(|error| TestCaseError::fail(error.to_string()))?;
             let (least, most) = (bytes.iter().min(), bytes.iter().max());
             let ahead = most.zip(least).map_or(0, |(most, least)| most - least);
             prop_assert!(ahead <= QUANTUM + 9000, "{:?}", bytes);
         }
-        rig.check().map_err(fail)?;
+        rig.check()?;
     }
 }
 
@@ -150,7 +149,7 @@ proptest! {
 fn a_source_of_long_frames_and_one_of_short_ones_get_the_same_bytes() -> Tested {
     let (heavy, heavies) = ScriptedSource::placing(Placing::Burst(32));
     let (light, lights) = ScriptedSource::new();
-    let (mut merged, mut rig) = (merge([heavy, light]), Rig::new(256)?);
+    let (mut merged, mut rig) = (merge([heavy, light]), guest(256)?);
     let (mut next, mut bytes) = ([0; 2], [0; 2]);
     while bytes.iter().sum::<u64>() < 8_000_000 {
         backlog(&heavies, 0, &mut next[0], &[1514], 300);
@@ -165,7 +164,7 @@ fn a_source_of_long_frames_and_one_of_short_ones_get_the_same_bytes() -> Tested 
 #[test]
 fn what_is_dropped_costs_too_so_that_a_flood_of_it_starves_nobody() -> Tested {
     let ((flood, runts), (other, script)) = (ScriptedSource::new(), ScriptedSource::new());
-    let (mut merged, mut rig) = (merge([flood, other]), Rig::new(64)?);
+    let (mut merged, mut rig) = (merge([flood, other]), guest(64)?);
     script.frame(frame(0, 60));
     let begin = Instant::now();
     loop {
@@ -187,7 +186,7 @@ fn what_is_dropped_costs_too_so_that_a_flood_of_it_starves_nobody() -> Tested {
 fn a_full_guest_that_drops_takes_from_all() -> Tested {
     let config = EngineConfig { when_full: WhenFull::DropNewest, ..EngineConfig::default() };
     let (sources, scripts): (Vec<_>, Vec<_>) = (0..3).map(|_| ScriptedSource::new()).unzip();
-    let (mut merged, mut rig) = (merge(sources), Rig::with(4, config)?);
+    let (mut merged, mut rig) = (merge(sources), guest_with(4, config)?);
     scripts.iter().for_each(|script| (0..50).for_each(|number| script.frame(frame(number, 60))));
     rig.driver.post(4);
     while rig.engine.poll(&mut merged, Instant::now())? != Progress::Idle {}
@@ -225,7 +224,7 @@ fn sources_in_trouble_lose_nothing_and_hold_nobody_up() -> Tested {
 #[test]
 fn who_had_no_frames_saves_nothing_up() -> Tested {
     let ((early, earlies), (late, lates)) = (ScriptedSource::new(), ScriptedSource::new());
-    let (mut merged, mut rig) = (merge([early, late]), Rig::new(64)?);
+    let (mut merged, mut rig) = (merge([early, late]), guest(64)?);
     let (mut next, mut bytes) = ([0; 2], [0; 2]);
     let mut turns = |turns: u64, bytes: &mut [u64], with_late: bool| -> Tested {
         for _ in 0..turns {

@@ -15,7 +15,7 @@ use netrx_channel::ChannelSource;
 use netrx_decorators::{Limits, MemberEnd, Merge, MergeError, Rate, RateLimit};
 use netrx_mock::{Placing, Script, ScriptedSource, traffic};
 
-use rig::{Counted, QUIET, Rig, STUCK, Tested, Worker, asleep, frame, merge};
+use rig::{Counted, QUIET, STUCK, Tested, Worker, asleep, frame, guest, merge};
 
 /// A channel's source, and its far end.
 fn channel() -> (Box<dyn FrameSource>, Sender<Vec<u8>>) {
@@ -43,7 +43,7 @@ fn telling<S: FrameSource>(merged: Merge<S>) -> (Merge<S>, Told) {
 #[test]
 fn sources_end_one_by_one_and_the_last_ends_the_merge() -> Tested {
     let (sources, scripts): (Vec<_>, Vec<_>) = (0..3).map(|_| ScriptedSource::new()).unzip();
-    let ((mut merged, ends), mut rig) = (telling(merge(sources)), Rig::new(16)?);
+    let ((mut merged, ends), mut rig) = (telling(merge(sources)), guest(16)?);
     scripts[1].frame(frame(1, 60));
     scripts[1].close();
     assert_eq!(rig.turn(&mut merged)?, (Progress::Idle, vec![frame(1, 60)]));
@@ -163,7 +163,7 @@ fn many_idle_sources_do_not_slow_one_that_works() -> Tested {
     let (busy, script) = ScriptedSource::placing(Placing::Burst(32));
     let source = Counted::new(merge(idle.into_iter().map(Counted::new).chain([Counted::new(busy)])));
     (0..1000).for_each(|number| script.frame(frame(number, 60)));
-    let (counts, mut merged, mut rig) = (source.counts(), source, Rig::new(256)?);
+    let (counts, mut merged, mut rig) = (source.counts(), source, guest(256)?);
     assert_eq!(rig.drain(&mut merged)?.len(), 1000);
     assert!(counts().0 <= 8, "looked at {} times for 1000 frames", counts().0);
     Ok(())
@@ -217,7 +217,7 @@ fn the_waker_of_a_source_that_is_held_back_ends_the_sleep_of_all() -> Tested {
     let (limited, script) = held_back(60_000)?;
     let waker = limited.waker();
     (0..2).for_each(|number| script.frame(frame(number, 60)));
-    let (mut merged, mut rig) = (merge([limited]), Rig::new(4)?);
+    let (mut merged, mut rig) = (merge([limited]), guest(4)?);
     assert_eq!(rig.drain(&mut merged)?, [frame(0, 60)]);
     for _ in 0..2 {
         let (waker, begin) = (waker.clone(), Instant::now());

@@ -13,7 +13,7 @@ use netrx::{FrameSource, Progress};
 use netrx_decorators::{Limits, Rate, RateLimit};
 use netrx_mock::{Placing, Script, ScriptedSource, conformance};
 
-use rig::{Counted, Feed, Finite, QUIET, Rig, STUCK, Tested, Worker, asleep, frame};
+use rig::{Counted, Feed, Finite, QUIET, STUCK, Tested, Worker, asleep, frame, guest, guest_with};
 
 fn rate(per_second: u64, burst: u64) -> Option<Rate> {
     Some(Rate { per_second: NonZeroU64::new(per_second)?, burst: NonZeroU64::new(burst)? })
@@ -74,7 +74,7 @@ fn passes_the_suite_with_a_limit_that_is_not_met_and_with_one_that_is() {
 /// Offers frames of `len` bytes at `offered` a second, in steps of 10 ms for 2 s; returns frames and bytes delivered.
 fn offer(offered: u64, len: usize, limits: Limits) -> Result<(u64, u64), Box<dyn std::error::Error>> {
     let (clock, (inner, script)) = (Clock::new(), ScriptedSource::new());
-    let (mut rig, mut source) = (Rig::new(256)?, clock.limit(inner, limits));
+    let (mut rig, mut source) = (guest(256)?, clock.limit(inner, limits));
     let mut delivered = (0, 0);
     for step in 1..=200_u64 {
         let frames = offered * step / 100 - offered * (step - 1) / 100;
@@ -129,7 +129,7 @@ fn a_frame_is_charged_when_it_is_placed_and_not_when_it_is_offered_again() -> Te
     for placing in [Placing::Copy, Placing::Burst(4), Placing::Read { largest: 1514, batch: 4 }] {
         let (clock, (inner, script)) = (Clock::new(), ScriptedSource::placing(placing));
         let limits = Limits { frames: rate(10, 6), bytes: rate(1000, 1000) };
-        let (mut rig, mut source) = (Rig::new(4)?, clock.limit(inner, limits));
+        let (mut rig, mut source) = (guest(4)?, clock.limit(inner, limits));
         feed(&script, 8);
         for _ in 0..50 {
             assert_eq!(rig.engine.poll(&mut source, Instant::now())?, Progress::Starved);
@@ -158,7 +158,7 @@ fn what_is_dropped_is_not_charged() -> Tested {
     let config = EngineConfig { when_full: WhenFull::DropNewest, ..EngineConfig::default() };
     let (clock, (inner, script)) = (Clock::new(), ScriptedSource::new());
     let limits = Limits { frames: rate(1, 10), bytes: None };
-    let (mut rig, mut source) = (Rig::with(4, config)?, clock.limit(inner, limits));
+    let (mut rig, mut source) = (guest_with(4, config)?, clock.limit(inner, limits));
     script.frame([0; 10]);
     feed(&script, 20);
     rig.driver.post(4);
@@ -172,7 +172,7 @@ fn what_is_dropped_is_not_charged() -> Tested {
 fn it_says_when_the_next_frame_may_pass_and_no_sooner_does_it() -> Tested {
     let (clock, (inner, script)) = (Clock::new(), ScriptedSource::new());
     let limits = Limits { frames: rate(3, 1), bytes: None };
-    let (mut rig, mut source) = (Rig::new(4)?, clock.limit(inner, limits));
+    let (mut rig, mut source) = (guest(4)?, clock.limit(inner, limits));
     assert_eq!((rig.drain(&mut source)?.len(), source.due()), (0, None), "nothing is held back");
     feed(&script, 3);
     assert_eq!(rig.drain(&mut source)?.len(), 1);
@@ -201,7 +201,7 @@ fn waiting<S: FrameSource + 'static>(mut source: S, until: Option<Instant>) -> m
 fn throttled(millis: u64) -> Result<(RateLimit<ScriptedSource>, Script), Box<dyn std::error::Error>> {
     let (inner, script) = ScriptedSource::new();
     let limits = Limits { frames: None, bytes: rate(60_000 / millis, 1) };
-    let (mut rig, mut source) = (Rig::new(4)?, RateLimit::new(inner, limits));
+    let (mut rig, mut source) = (guest(4)?, RateLimit::new(inner, limits));
     feed(&script, 3);
     assert_eq!(rig.drain(&mut source)?.len(), 1);
     assert!(source.due().is_some());

@@ -15,7 +15,7 @@ use netrx::{FrameSource, Progress, Received, RxConfig, RxSpace, SourceError};
 use netrx_decorators::{Capture, CaptureHandle, Captured, Limits, Merge, Rate, RateLimit};
 use netrx_mock::{Faults, Placing, Script, ScriptedSource, conformance, traffic};
 
-use rig::{Feed, Rig, STUCK, Tested, Worker, frame};
+use rig::{Feed, STUCK, Tested, Worker, frame, guest_with};
 
 /// All three, around sources in trouble that place their frames in different ways.
 type Stack = Capture<RateLimit<Merge<Box<dyn FrameSource>>>>;
@@ -93,7 +93,7 @@ fn every_ledger_says_the_same() -> Tested {
         for seed in 0..10 {
             let (mut source, handle, scripts) = stack(limits(200_000_000, 20_000), seed * 3, 0.2)?;
             handle.start(io::sink())?;
-            let mut rig = Rig::with(16, EngineConfig { when_full, ..EngineConfig::default() })?;
+            let mut rig = guest_with(16, EngineConfig { when_full, ..EngineConfig::default() })?;
             feed(&scripts, 100);
             let (mut frames, begin) = (Vec::new(), Instant::now());
             let mut post = 1;

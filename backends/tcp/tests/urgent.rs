@@ -7,16 +7,14 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use netrx::ring::SplitRing;
-use netrx::{Engine, EngineConfig, Features, FrameSource, Progress};
-use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape};
+use netrx::{Features, FrameSource, Progress};
+use netrx_mock::{DriverConfig, Rig, Shape};
 use netrx_tcp::{Connection, Endpoint, Promotion, Segment, TcpSource};
 use rustix::net::{SendFlags, send};
 
 struct Guest {
     source: TcpSource,
-    engine: Engine<MockMemory, MockIrq>,
-    driver: FakeDriver,
+    rig: Rig,
     connection: Connection,
     got: Vec<u8>,
     acknowledges: bool,
@@ -29,11 +27,8 @@ impl Guest {
         let far = listener.accept().expect("it").0;
         let (source, promoter, ends) = TcpSource::new(4).expect("descriptors");
         std::mem::forget(ends);
-        let memory = MockMemory::heap(&[2 << 20]);
-        let driver =
-            FakeDriver::new(&memory, DriverConfig::new(64, features, Shape::single(4096))).expect("it fits");
-        let ring = SplitRing::new(driver.ring_config(), features, &memory).expect("it makes sense");
-        let engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
+        let driver = DriverConfig::new(64, features, Shape::single(4096));
+        let rig = Rig::new(driver).expect("a guest");
         let end = |mac, addr: &str| Endpoint { mac: [2, 0, 0, 0, 0, mac], addr: addr.parse().expect("one") };
         let promotion = Promotion {
             stream: near,
@@ -49,16 +44,15 @@ impl Guest {
         };
         let connection = promoter.promote(promotion).expect("it is taken over");
         std::mem::forget(promoter);
-        (Self { source, engine, driver, connection, got: Vec::new(), acknowledges }, far)
+        (Self { source, rig, connection, got: Vec::new(), acknowledges }, far)
     }
 
     /// What the guest has got in the end, if nothing more happens.
     fn settled(&mut self) -> String {
         let until = Instant::now() + Duration::from_millis(300);
         while Instant::now() < until {
-            self.driver.post(usize::MAX);
-            let progress = self.engine.poll(&mut self.source, Instant::now()).expect("nothing is fatal");
-            for frame in self.driver.drain_frames().expect("the guest has no complaint") {
+            let (progress, frames) = self.rig.turn(&mut self.source).expect("all is well");
+            for frame in frames {
                 let seq = u32::from_be_bytes(frame[38..42].try_into().expect("four bytes")) as usize;
                 if (seq..seq + frame.len() - 54).contains(&self.got.len()) {
                     self.got.extend_from_slice(&frame[54 + self.got.len() - seq..]);

@@ -9,87 +9,35 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use netrx::engine::{EngineConfig, Stats};
-use netrx::ring::SplitRing;
-use netrx::{
-    Engine, Features, FrameSource, Progress, Received, RxConfig, RxSpace, RxWorkerSlot, SourceError,
-};
+use netrx::{Features, FrameSource, Received, RxConfig, RxSpace, RxWorkerSlot, SourceError};
 #[cfg(unix)]
 use netrx_decorators::Merge;
 use netrx_mock::conformance::Feeder;
 use netrx_mock::{
-    DriverConfig, FakeDriver, MockIrq, MockMemory, Placing, Script, ScriptedSource, Shape, traffic,
+    DriverConfig, FakeDriver, MockIrq, MockMemory, Placing, Rig, RigError, Script, ScriptedSource, Shape,
+    traffic,
 };
 
 pub(crate) type Tested = Result<(), Box<dyn Error>>;
-
-/// How a turn ended, and what the guest got.
-pub(crate) type Turn = (Progress, Vec<Vec<u8>>);
 
 /// How long anything may take before it is called stuck.
 pub(crate) const STUCK: Duration = Duration::from_secs(20);
 /// How long something is watched for not happening.
 pub(crate) const QUIET: Duration = Duration::from_millis(150);
 
-/// A guest and an engine that is polled by hand.
-pub(crate) struct Rig {
-    pub(crate) driver: FakeDriver,
-    pub(crate) engine: Engine<MockMemory, MockIrq>,
+/// A guest behind an engine that is turned by hand.
+pub(crate) fn guest(size: u16) -> Result<Rig, RigError> {
+    guest_with(size, EngineConfig::default())
 }
 
-impl Rig {
-    pub(crate) fn new(size: u16) -> Result<Self, Box<dyn Error>> {
-        Self::with(size, EngineConfig::default())
-    }
+pub(crate) fn guest_with(size: u16, config: EngineConfig) -> Result<Rig, RigError> {
+    Rig::with(DriverConfig::new(size, Features::VERSION_1, Shape::single(2048)), config)
+}
 
-    pub(crate) fn with(size: u16, config: EngineConfig) -> Result<Self, Box<dyn Error>> {
-        Self::shaped(size, Features::VERSION_1, Shape::single(2048), config)
-    }
-
-    /// A guest that merges its buffers, so that it takes frames of any length.
-    pub(crate) fn merging(size: u16, config: EngineConfig) -> Result<Self, Box<dyn Error>> {
-        Self::shaped(size, Features::VERSION_1 | Features::MRG_RXBUF, Shape::single(2048), config)
-    }
-
-    fn shaped(
-        size: u16,
-        features: Features,
-        shape: Shape,
-        config: EngineConfig,
-    ) -> Result<Self, Box<dyn Error>> {
-        let memory = MockMemory::heap(&[1 << 20, 1 << 20]);
-        let driver = FakeDriver::new(&memory, DriverConfig::new(size, features, shape))?;
-        let ring = SplitRing::new(driver.ring_config(), features, &memory)?;
-        let engine = Engine::new(ring, memory, MockIrq::new().0, config);
-        Ok(Self { driver, engine })
-    }
-
-    /// Posts all buffers, takes one turn, and drains.
-    pub(crate) fn turn(&mut self, source: &mut impl FrameSource) -> Result<Turn, Box<dyn Error>> {
-        self.driver.post(usize::MAX);
-        let progress = self.engine.poll(source, Instant::now())?;
-        Ok((progress, self.driver.drain_frames()?))
-    }
-
-    /// Turns until the source is idle or closed; returns all frames.
-    pub(crate) fn drain(&mut self, source: &mut impl FrameSource) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
-        let mut all = Vec::new();
-        loop {
-            let (progress, frames) = self.turn(source)?;
-            all.extend(frames);
-            if matches!(progress, Progress::Idle | Progress::Closed) {
-                self.check()?;
-                return Ok(all);
-            }
-        }
-    }
-
-    /// The counters, which balance, after a look at the guest's memory.
-    pub(crate) fn check(&self) -> Result<Stats, Box<dyn Error>> {
-        self.driver.audit()?;
-        let stats = self.engine.counters().snapshot();
-        assert!(stats.is_balanced(), "{stats:?}");
-        Ok(stats)
-    }
+/// A guest that merges its buffers, so that it takes frames of any length.
+pub(crate) fn merging_guest(size: u16, config: EngineConfig) -> Result<Rig, RigError> {
+    let features = Features::VERSION_1 | Features::MRG_RXBUF;
+    Rig::with(DriverConfig::new(size, features, Shape::single(2048)), config)
 }
 
 /// A guest behind a worker.

@@ -6,9 +6,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use netrx::ring::SplitRing;
-use netrx::{Engine, EngineConfig, Features, Progress};
-use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape};
+use netrx::{Features, Progress};
+use netrx_mock::{DriverConfig, Rig, Shape};
 
 use super::*;
 use crate::sys;
@@ -40,18 +39,14 @@ fn promotion(stream: TcpStream) -> Promotion {
 /// Sends bytes to a guest that loses every `lose`-th frame; what it got, and how much was sent again.
 fn transfer(features: Features, shape: Shape, bytes: &[u8], lose: usize) -> (Vec<u8>, u64) {
     let (mut source, promoter, ends) = TcpSource::with(4, Look::AtTheFirst).expect("descriptors");
-    let memory = MockMemory::heap(&[2 << 20]);
-    let mut driver = FakeDriver::new(&memory, DriverConfig::new(64, features, shape)).expect("it fits");
-    let ring = SplitRing::new(driver.ring_config(), features, &memory).expect("it makes sense");
-    let mut engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
+    let mut rig = Rig::new(DriverConfig::new(64, features, shape)).expect("a guest");
     let (near, mut far) = pair();
     let connection = promoter.promote(promotion(near)).expect("it is taken over");
     let (sent, mut got, mut frames) = (bytes.to_vec(), Vec::new(), 0);
     let sender = std::thread::spawn(move || far.write_all(&sent));
     loop {
-        driver.post(usize::MAX);
-        let progress = engine.poll(&mut source, Instant::now()).expect("nothing is fatal");
-        for frame in driver.drain_frames().expect("the guest has no complaint") {
+        let (progress, came) = rig.turn(&mut source).expect("all is well");
+        for frame in came {
             frames += 1;
             if frames % lose == 0 {
                 continue;
@@ -66,7 +61,7 @@ fn transfer(features: Features, shape: Shape, bytes: &[u8], lose: usize) -> (Vec
             if fin == 1 {
                 sender.join().expect("the sender is well").expect("all was sent");
                 drop(connection);
-                let _ = engine.poll(&mut source, Instant::now());
+                let _ = rig.poll(&mut source);
                 return (got, ends.recv().expect("it has ended").counts.sent_again);
             }
         }

@@ -6,9 +6,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use netrx::ring::SplitRing;
-use netrx::{Engine, EngineConfig, Features, FrameSource, Progress};
-use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape};
+use netrx::{Engine, Features, FrameSource, Progress};
+use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Rig, Shape};
 use netrx_tcp::{Connection, Ended, Endpoint, Promoter, Promotion, Segment, TcpSource};
 
 /// How long anything may take before it is called stuck.
@@ -35,10 +34,8 @@ impl Bare {
 
     pub(crate) fn with(places: usize, features: Features, shape: Shape) -> Self {
         let (source, promoter, ends) = TcpSource::new(places).expect("descriptors");
-        let memory = MockMemory::heap(&[1 << 20]);
-        let driver = FakeDriver::new(&memory, DriverConfig::new(16, features, shape)).expect("it fits");
-        let ring = SplitRing::new(driver.ring_config(), features, &memory).expect("it makes sense");
-        let engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
+        let driver = DriverConfig::new(16, features, shape);
+        let Rig { driver, engine, .. } = Rig::new(driver).expect("a guest");
         Self { source, promoter, ends, engine, driver }
     }
 

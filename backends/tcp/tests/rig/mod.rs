@@ -15,9 +15,8 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use netrx::engine::Stats;
-use netrx::ring::SplitRing;
 use netrx::{Engine, EngineConfig, Features, FrameSource, Progress};
-use netrx_mock::{DriverConfig, FakeDriver, IrqProbe, MockIrq, MockMemory, Shape, Taken};
+use netrx_mock::{DriverConfig, FakeDriver, IrqProbe, MockIrq, MockMemory, Rig, Shape, Taken};
 use netrx_tcp::{End, Ended, TcpSource};
 use smoltcp::iface::{Config, Interface, SocketSet};
 use smoltcp::socket::tcp;
@@ -74,10 +73,8 @@ impl World {
     pub(crate) fn with(features: Features, shape: Shape, trouble: Trouble, config: EngineConfig) -> Self {
         let (source, promoter, ends) = TcpSource::new(1024).expect("descriptors");
         let memory = MockMemory::heap(&[3 << 20, 3 << 20]);
-        let driver = FakeDriver::new(&memory, DriverConfig::new(64, features, shape)).expect("it fits");
-        let ring = SplitRing::new(driver.ring_config(), features, &memory).expect("it makes sense");
-        let (line, irq) = MockIrq::new();
-        let engine = Engine::new(ring, memory, line, config);
+        let driver = DriverConfig::new(64, features, shape);
+        let Rig { driver, engine, irq } = Rig::on(&memory, driver, config).expect("a guest");
         let mut card = Card::default();
         let now = smoltcp::time::Instant::from_millis(0);
         let mut stack = Interface::new(Config::new(HardwareAddress::Ip), &mut card, now);
