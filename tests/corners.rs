@@ -8,7 +8,7 @@ use anyhow::Result;
 use netrx::engine::{Budget, Stats, WhenFull};
 use netrx::mem::{GuestArray, Translator};
 use netrx::space::Tape;
-use netrx::{DropReason, EngineConfig, Features, FrameMeta, Gpa, Placed, Received, RxSpace};
+use netrx::{DropReason, EngineConfig, Features, FrameMeta, Gpa, Placed, Progress, Received, RxSpace};
 use netrx_mock::{DriverConfig, MockMemory, Rig, Shape, from_fn};
 
 const FRAME: [u8; 60] = [7; 60];
@@ -187,29 +187,6 @@ fn nothing_is_discarded_once_the_guest_has_posted_more() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_guest_with_a_megabyte_does_not_make_a_tape_hold_more() -> Result<()> {
-    let mut rig = Rig::new(DriverConfig::new(64, Features::VERSION_1, Shape::single(16)))?;
-    // All of them are the same 256 KiB.
-    for head in 0..64 {
-        rig.driver.hostile().descriptor(head, Gpa(0x4004_0000), 1 << 18, 2, 0).offer(head);
-    }
-    let mut held = 0;
-    // Reads up to 64 frames of at most 1514 bytes, and finds none.
-    let mut source = from_fn(|space| {
-        space.taped(&mut Tape::new(), |space| {
-            if let Some(lent) = space.lend(1514, 64) {
-                let bytes = |index| lent.buffers(index).iter().map(|buffer| buffer.len()).sum::<usize>();
-                held = (0..lent.frames()).map(bytes).sum();
-            }
-        });
-        Received::Empty
-    });
-    let _ = rig.poll(&mut source)?;
-    assert!(held > 0 && held <= 1 << 20, "{held} bytes of the host's are set aside for 64 frames of 1514");
-    Ok(())
-}
-
 /// Buffers of 100 bytes side by side, but for one byte between the third and the fourth.
 #[test]
 fn neighbours_are_one_buffer_to_the_system() -> Result<()> {
@@ -236,5 +213,56 @@ fn neighbours_are_one_buffer_to_the_system() -> Result<()> {
     assert!(bytes[12..300] == [9; 288] && bytes[300] != 9 && bytes[301..] == [9; 200]);
     assert_eq!(rig.driver.hostile().used(), [(0, 100), (1, 100), (2, 100), (3, 100), (4, 100)]);
     rig.check()?;
+    Ok(())
+}
+
+#[test]
+fn a_guest_with_a_megabyte_does_not_make_a_tape_hold_more() -> Result<()> {
+    let mut rig = Rig::new(DriverConfig::new(64, Features::VERSION_1, Shape::single(16)))?;
+    // All of them are the same 256 KiB.
+    for head in 0..64 {
+        rig.driver.hostile().descriptor(head, Gpa(0x4004_0000), 1 << 18, 2, 0).offer(head);
+    }
+    let mut held = 0;
+    // Reads up to 64 frames of at most 1514 bytes, and finds none.
+    let mut source = from_fn(|space| {
+        space.taped(&mut Tape::new(), |space| {
+            if let Some(lent) = space.lend(1514, 64) {
+                let bytes = |index| lent.buffers(index).iter().map(|buffer| buffer.len()).sum::<usize>();
+                held = (0..lent.frames()).map(bytes).sum();
+            }
+        });
+        Received::Empty
+    });
+    let _ = rig.poll(&mut source)?;
+    assert!(held > 0 && held <= 1 << 20, "{held} bytes of the host's are set aside for 64 frames of 1514");
+    Ok(())
+}
+
+#[test]
+fn what_is_known_to_be_too_long_for_its_chain_holds_up_no_other() -> Result<()> {
+    let mut rig = rig(8, EngineConfig::default())?;
+    rig.driver.post(8);
+    let mut left = vec![60, 1514];
+    // Knows how long its frames are, and asks nobody whether it has to.
+    let mut source = from_fn(|space| {
+        while let Some(&len) = left.last() {
+            let Some(mut lent) = space.lend(1514, 1) else { return Received::More };
+            let placed = if len <= lent.room(0) {
+                lent.copy_in(0, &vec![7; len]);
+                lent.fill(len, FrameMeta::PLAIN)
+            } else {
+                lent.too_long()
+            };
+            if placed == Placed::NoRoom {
+                return Received::More;
+            }
+            left.pop();
+        }
+        Received::Empty
+    });
+    assert_eq!(rig.poll(&mut source)?, Progress::Idle);
+    let stats = rig.check()?;
+    assert_eq!((stats.dropped(DropReason::TooLong), stats.frames_delivered), (1, 1), "{stats:?}");
     Ok(())
 }

@@ -100,15 +100,16 @@ impl<'s, 't> Lent<'s, 't> {
         self.drop_read(&next, next.slot.room + 1, reason)
     }
 
-    /// The next frame is longer than there is room for, and was not read.
+    /// The next frame is longer than [`room(0)`](Self::room), and was not read.
     ///
-    /// [`Placed::Dropped`] means that it never will fit: the source discards it.
+    /// [`Placed::Dropped`] means that it never will fit, as is always so where it [need not be](Self::must_peek) peeked at:
+    /// the source discards it.
     pub fn too_long(self) -> Placed {
         if self.space.discard {
             return self.drop_unread(DropReason::RingFull);
         }
         let longest_list = self.space.ring.loan().slots.first().is_some_and(|slot| slot.len == MAX_LIST);
-        let never = self.space.holds_whole_ring() || longest_list;
+        let never = !self.must_peek() || self.space.holds_whole_ring() || longest_list;
         if never { self.drop_unread(DropReason::TooLong) } else { self.space.refused() }
     }
 
