@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::Result;
-use netrx::engine::{Budget, Stats, WhenFull};
+use netrx::engine::{Budget, Moderation, Stats, WhenFull};
 use netrx::mem::{GuestArray, Translator};
 use netrx::space::Tape;
 use netrx::{DropReason, EngineConfig, Features, FrameMeta, Gpa, Placed, Progress, Received, RxSpace};
@@ -264,5 +264,28 @@ fn what_is_known_to_be_too_long_for_its_chain_holds_up_no_other() -> Result<()> 
     assert_eq!(rig.poll(&mut source)?, Progress::Idle);
     let stats = rig.check()?;
     assert_eq!((stats.dropped(DropReason::TooLong), stats.frames_delivered), (1, 1), "{stats:?}");
+    Ok(())
+}
+
+#[test]
+fn no_frame_is_too_long_to_be_discarded() -> Result<()> {
+    for taped in [false, true] {
+        let budget = Budget { frames: u32::MAX, bytes: u64::MAX };
+        let mut rig = rig(8, EngineConfig { budget, moderation: Moderation::NONE, ..dropping() })?;
+        let mut left = 3;
+        let mut read = |space: &mut RxSpace<'_>| {
+            if let Some(mut lent) = space.lend(usize::MAX, usize::MAX) {
+                lent.copy_in(0, &FRAME);
+                let _ = lent.cut();
+                left -= 1;
+            }
+            if left == 0 { Received::Empty } else { Received::More }
+        };
+        let stats = play(&mut rig, |space| match taped {
+            true => space.taped(&mut Tape::new(), &mut read),
+            false => read(space),
+        })?;
+        assert_eq!(stats.dropped(DropReason::RingFull), 3, "taped: {taped}");
+    }
     Ok(())
 }

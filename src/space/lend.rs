@@ -18,7 +18,7 @@ pub struct Lent<'s, 't> {
 
 impl<'s, 't> Lent<'s, 't> {
     pub(super) fn new(space: &'s mut RxSpace<'t>, largest: usize, frames: usize) -> Option<Self> {
-        let frames = frames.min(space.left);
+        let frames = frames.min(space.left).min(space.ring.size());
         if frames == 0 {
             return None;
         }

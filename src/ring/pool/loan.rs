@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code, reason = "hands out addresses for the system to write to, and copies from and to them")]
 
-use super::{Chain, Pool, Segment};
+use super::{Chain, MAX_CHAIN_BYTES, Pool, Segment};
 use crate::mem::{GuestBuf, GuestSlice};
 
 /// Scatter lists longer than this are refused by common systems (`IOV_MAX`).
@@ -93,8 +93,10 @@ impl Pool {
         len - left.len()
     }
 
-    /// Makes lists for `frames` frames that all end in one buffer of the host's, which nobody will look at.
+    /// Makes lists for `frames` frames that all end in one buffer of the host's, which nobody will look at, nor miss what of
+    /// a frame is beyond any chain.
     pub(crate) fn lend_scratch(&mut self, len: usize, frames: usize) {
+        let len = len.min(MAX_CHAIN_BYTES);
         self.scratch.resize(len.max(self.scratch.len()), 0);
         // SAFETY: the bytes are this pool's own, and only ever reached through this pointer while they are lent.
         let scratch = unsafe { GuestSlice::new(self.scratch.as_mut_ptr(), len) }.detach();
@@ -104,9 +106,9 @@ impl Pool {
         }
     }
 
-    /// Makes slots for `frames` frames of up to `len` bytes that no guest gets.
+    /// Makes slots for `frames` frames of up to `len` bytes that no guest gets, but of no more than a chain could have.
     pub(crate) fn lend_nothing(&mut self, len: usize, frames: usize) {
-        let slot = Slot { chain: 0, chains: 0, list: 0, len: 0, room: len };
+        let slot = Slot { chain: 0, chains: 0, list: 0, len: 0, room: len.min(MAX_CHAIN_BYTES) };
         self.slots.extend(std::iter::repeat_n(slot, frames));
     }
 
