@@ -289,3 +289,20 @@ fn no_frame_is_too_long_to_be_discarded() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_loan_that_is_forgotten_withholds_no_frame() -> Result<()> {
+    let mut rig = rig(8, EngineConfig::default())?;
+    rig.driver.post(8);
+    play(&mut rig, |space| {
+        if let Some(mut lent) = space.lend(100, 1) {
+            lent.copy_in(0, &FRAME);
+            let _ = lent.fill(FRAME.len(), FrameMeta::PLAIN);
+            std::mem::forget(lent);
+        }
+        Received::Empty
+    })?;
+    assert_eq!(rig.driver.drain_frames()?, [FRAME]);
+    assert_eq!(rig.irq.raised(), 1);
+    Ok(())
+}

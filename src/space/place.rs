@@ -89,10 +89,13 @@ impl<'t> RxSpace<'t> {
         Ok(())
     }
 
-    /// Closes the space after a `recv`.
+    /// Closes the space after a `recv`. What was filled of a loan that was forgotten, and so never ended, is staged here.
     #[inline]
     pub(crate) fn close(&mut self) {
         self.close_lane();
+        if self.ring.pool().filled() > 0 {
+            self.ring.stage_filled();
+        }
     }
 
     /// Takes work off the budget that gave no frame.
