@@ -5,7 +5,7 @@ use super::chain::{Access, ChainFault, Popped, Walk};
 use super::finder::Finder;
 use super::lane::Lane;
 use super::split::HELD;
-use super::{BATCH, Burst, Ledger, Pool, Ring, RingConfig, RingError, SplitRing, Want};
+use super::{BATCH, Burst, Ledger, Pool, Ring, RingConfig, RingError, Slot, SplitRing, Want};
 use crate::mem::{GuestMemory, Header, Translator};
 use crate::spec::ring::{AVAIL_NO_INTERRUPT, MAX_SIZE, USED_NO_NOTIFY, crosses};
 use crate::sync::{Ordering, fence};
@@ -46,6 +46,13 @@ impl<'t> SplitTurn<'t> {
     /// The pool, to look at its loan.
     pub(crate) fn loan(&self) -> &Pool {
         &self.ring.pool
+    }
+
+    /// Records that a frame was read to the chains of `slot`, which stay free.
+    pub(crate) fn log_dropped(&self, slot: Slot) {
+        if self.logged {
+            self.ring.pool.for_each_lent(slot, |at, len| self.memory.mark_written(at, len));
+        }
     }
 
     /// Asks the driver not to kick: its chains are looked for anyway.

@@ -115,8 +115,12 @@ impl<'s, 't> Lent<'s, 't> {
 
     /// Drops a frame that was read, as far as there was room for it.
     fn drop_read(&mut self, next: &Next, len: usize, reason: DropReason) -> Placed {
-        if let RxSpace { tape: Some(tape), ring, .. } = &mut *self.space {
-            tape.push_with(|bytes| ring.loan().copy_aside(next.index, len, bytes), len, Some(reason));
+        let RxSpace { tape, ring, .. } = &mut *self.space;
+        match tape {
+            Some(tape) => {
+                tape.push_with(|bytes| ring.loan().copy_aside(next.index, len, bytes), len, Some(reason));
+            }
+            None => ring.log_dropped(next.slot),
         }
         self.space.dropped(reason)
     }

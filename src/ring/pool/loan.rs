@@ -4,7 +4,7 @@
 #![allow(unsafe_code, reason = "hands out addresses for the system to write to, and copies from and to them")]
 
 use super::{Chain, MAX_CHAIN_BYTES, Pool, Segment};
-use crate::mem::{GuestBuf, GuestSlice};
+use crate::mem::{Gpa, GuestBuf, GuestSlice};
 
 /// Scatter lists longer than this are refused by common systems (`IOV_MAX`).
 pub(crate) const MAX_LIST: usize = 1024;
@@ -62,6 +62,14 @@ impl Pool {
         }
         let Some(slot) = self.slots.get(index) else { return &[] };
         self.lists.get(slot.list..slot.list + slot.len).unwrap_or_default()
+    }
+
+    /// Calls `written` with each run that is lent for `slot`, any of which may have been read to.
+    pub(crate) fn for_each_lent(&self, slot: Slot, mut written: impl FnMut(Gpa, u32)) {
+        let chains = self.chains.iter().skip(slot.chain).take(slot.chains);
+        for segment in chains.flat_map(|chain| chain.segments(&self.rest)) {
+            written(segment.at, segment.host.len() as u32);
+        }
     }
 
     /// Copies `frame` to where that of slot `index` is to be read to, `header` bytes into its chains; returns how many bytes
