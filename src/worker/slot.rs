@@ -114,12 +114,12 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
 
     /// Deposits the guest's memory, for the next start.
     pub fn deposit_memory(&self, memory: M) {
-        self.lock().memory = Some(memory);
+        let _old = self.lock().memory.replace(memory);
     }
 
     /// Deposits the queue's interrupt line, for the next start.
     pub fn deposit_irq(&self, irq: I) {
-        self.lock().irq = Some(irq);
+        let _old = self.lock().irq.replace(irq);
     }
 
     /// Deposits memory and interrupt line of a hypervisor.
@@ -130,10 +130,10 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
     where
         H: Hypervisor<Memory = M, Irq = I>,
     {
-        let line = hypervisor.irq_line(irq)?;
+        let (line, memory) = (hypervisor.irq_line(irq)?, hypervisor.memory());
         let mut inner = self.lock();
-        inner.irq = Some(line);
-        inner.memory = Some(hypervisor.memory());
+        let _old = (inner.irq.replace(line), inner.memory.replace(memory));
+        drop(inner);
         Ok(())
     }
 
@@ -202,9 +202,9 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
     /// [`SlotError::OwnThread`] when the worker's own thread calls it (from an interrupt line, say). The worker ends all
     /// the same, soon after that call; another thread's stop takes back what is left of it.
     pub fn stop(&self) -> Result<Option<Stopped>, SlotError> {
-        let Some(outcome) = self.join()? else { return Ok(None) };
+        let Some(Outcome { memory, irq, source, report, .. }) = self.join()? else { return Ok(None) };
         let mut inner = self.lock();
-        let (_, source, report) = inner.take_back(outcome);
+        let _superseded = inner.take_back(memory, irq);
         self.settle(inner);
         Ok(Some(Stopped { source, report }))
     }
@@ -214,9 +214,10 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
     /// # Errors
     /// As for [`stop`](Self::stop).
     pub fn reset(&self) -> Result<Option<Report>, SlotError> {
-        let Some(outcome) = self.join()? else { return Ok(None) };
+        let Some(Outcome { memory, irq, source, rank, report }) = self.join()? else { return Ok(None) };
         let mut inner = self.lock();
-        let report = inner.restore(outcome);
+        let _superseded = inner.take_back(memory, irq);
+        inner.reoffer(rank, source);
         self.settle(inner);
         Ok(Some(report))
     }
@@ -302,11 +303,10 @@ impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
         have.into_iter().filter(|(_, have)| !have).map(|(part, _)| part).collect()
     }
 
-    /// Deposits what came back, unless something newer was deposited meanwhile; hands out source and report.
-    fn take_back(&mut self, outcome: Outcome<M, I>) -> (u32, Box<dyn AnySource>, Report) {
-        self.memory.get_or_insert(outcome.memory);
-        self.irq.get_or_insert(outcome.irq);
-        (outcome.rank, outcome.source, outcome.report)
+    /// Deposits what came back, unless something newer was deposited meanwhile; what is not needed any more is handed out, to
+    /// be dropped without the lock: it is somebody else's code.
+    fn take_back(&mut self, memory: M, irq: I) -> (Option<M>, Option<I>) {
+        (fill(&mut self.memory, memory), fill(&mut self.irq, irq))
     }
 
     /// Deposits the parts of a job that never ran.
@@ -316,16 +316,18 @@ impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
         self.reoffer(job.rank, job.source);
     }
 
-    fn restore(&mut self, outcome: Outcome<M, I>) -> Report {
-        let (rank, source, report) = self.take_back(outcome);
-        self.reoffer(rank, source);
-        report
-    }
-
     /// Puts a source back before those of its rank, where it was taken from.
     fn reoffer(&mut self, rank: u32, source: Box<dyn AnySource>) {
         let place = self.sources.partition_point(|(other, _)| *other > rank);
         self.sources.insert(place, (rank, source));
+    }
+}
+
+/// Puts a part into a place that is empty; else it comes back.
+fn fill<T>(place: &mut Option<T>, part: T) -> Option<T> {
+    match place {
+        Some(_) => Some(part),
+        None => place.replace(part),
     }
 }
 

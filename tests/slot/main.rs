@@ -1,5 +1,7 @@
-//! The worker and its slot, from outside: parts, starts and stops, ends of every kind, events, idleness, and what is beside it.
+//! The worker and its slot, from outside: parts, starts and stops, ends of every kind, events, idleness, parts that ask, and what
+//! is beside it.
 
+mod asking;
 mod beside;
 mod end;
 mod events;
