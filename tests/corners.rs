@@ -306,3 +306,26 @@ fn a_loan_that_is_forgotten_withholds_no_frame() -> Result<()> {
     assert_eq!(rig.irq.raised(), 1);
     Ok(())
 }
+
+#[test]
+fn a_list_is_no_longer_than_systems_take_it() -> Result<()> {
+    // The header has a buffer of its own.
+    let shape = Shape::chained(&[[12].as_slice(), &[16; 1200]].concat());
+    for extra in [Features::NONE, Features::MRG_RXBUF] {
+        let mut rig = Rig::new(DriverConfig::new(4096, Features::VERSION_1 | extra, shape.clone()))?;
+        rig.driver.post(3);
+        play(&mut rig, |space| {
+            let Some(lent) = space.lend(20_000, 1) else { return Received::Closed };
+            let lens: Vec<_> = lent.buffers(0).iter().map(|buffer| buffer.len()).collect();
+            assert_eq!((lens, lent.room(0)), (vec![16; 1024], 16 * 1024), "{extra:?}");
+            assert_eq!(lent.too_long(), Placed::Dropped(DropReason::TooLong), "{extra:?}");
+            let Some(mut lent) = space.lend(20_000, 1) else { return Received::Closed };
+            assert_eq!(lent.copy_in(0, &[7; 20_000]), 16 * 1024);
+            let _ = lent.fill(16 * 1024, FrameMeta::PLAIN);
+            Received::Empty
+        })?;
+        assert_eq!(rig.driver.drain_frames()?, [[7; 16 * 1024]], "{extra:?}");
+        rig.check()?;
+    }
+    Ok(())
+}
