@@ -30,9 +30,13 @@ impl RingConfig {
             ("available ring", self.avail, AVAIL_ALIGN),
             ("used ring", self.used, USED_ALIGN),
         ];
-        match areas.into_iter().find(|(_, at, alignment)| !at.is_aligned(*alignment)) {
-            Some((area, at, alignment)) => Err(ConfigError::Misaligned { area, at, alignment }),
-            None => Ok(()),
+        if let Some((area, at, alignment)) = areas.into_iter().find(|(_, at, by)| !at.is_aligned(*by)) {
+            return Err(ConfigError::Misaligned { area, at, alignment });
+        }
+        let Cursor { next_avail, next_used } = self.start;
+        match next_avail.wrapping_sub(next_used) {
+            held if held > self.size => Err(ConfigError::Start { next_avail, next_used, size: self.size }),
+            _ => Ok(()),
         }
     }
 }
@@ -61,6 +65,16 @@ pub enum ConfigError {
         at: Gpa,
         /// The alignment needed, in bytes.
         alignment: u64,
+    },
+    /// The queue is to start behind more popped chains than it holds: such a snapshot is none of this queue's.
+    #[error("a queue of {size} descriptors cannot stand at {next_avail} with {next_used} entries used")]
+    Start {
+        /// Index of the next available entry to pop.
+        next_avail: u16,
+        /// Index of the next used entry to write.
+        next_used: u16,
+        /// The queue's size.
+        size: u16,
     },
     /// An area is not in guest memory.
     #[error(transparent)]

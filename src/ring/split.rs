@@ -40,7 +40,7 @@ impl SplitRing {
     /// had at its last [`refresh`](GuestMemory::refresh).
     ///
     /// # Errors
-    /// When the size or an alignment is not allowed, or an area is not backed by `memory`.
+    /// When the size, an alignment or the start is not allowed, or an area is not backed by `memory`.
     pub fn new<M: GuestMemory>(
         config: RingConfig,
         features: Features,

@@ -46,7 +46,7 @@ impl<M: GuestMemory> TxReader<M> {
     /// A reader of a driver's queue, under the features that the driver acknowledged.
     ///
     /// # Errors
-    /// When the size or an alignment is not allowed, or an area is not backed by `memory`.
+    /// When the size, an alignment or the start is not allowed, or an area is not backed by `memory`.
     pub fn new(config: RingConfig, features: Features, mut memory: M) -> Result<Self, ConfigError> {
         memory.refresh();
         let ring = SplitRing::for_reading(config, features, &memory)?;

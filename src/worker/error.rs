@@ -26,7 +26,7 @@ pub enum SlotError {
     /// A worker runs, is being stopped, or has ended by itself and was not stopped since.
     #[error("there is a receive worker already: stop or reset it first, also one that has ended")]
     Running,
-    /// The driver set the queue up wrongly.
+    /// The driver set the queue up wrongly, or its start is none of this queue's.
     #[error("the queue's registers make no sense: {0}")]
     Config(#[from] ConfigError),
     /// The system has no thread to spare.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use netrx::ring::ConfigError;
+use netrx::ring::{ConfigError, Cursor};
 use netrx::worker::{Part, SlotError};
 use netrx::{Features, IrqId};
 use netrx_mock::{MockHypervisor, MockIrq, MockMemory, ScriptedSource};
@@ -155,6 +155,12 @@ fn a_wrong_configuration_leaves_the_parts() -> Tested {
     misaligned.ring.used.0 += 2;
     let answer = rig.slot.driver_ok(misaligned);
     assert!(matches!(answer, Err(SlotError::Config(ConfigError::Misaligned { area: "used ring", .. }))));
+    for (next_avail, next_used) in [(0, 1), (17, 0), (16, u16::MAX)] {
+        let mut astray = good;
+        astray.ring.start = Cursor { next_avail, next_used };
+        let answer = rig.slot.driver_ok(astray);
+        assert!(matches!(answer, Err(SlotError::Config(ConfigError::Start { size: 16, .. }))), "{answer:?}");
+    }
     let mut outside = good;
     outside.ring.avail.0 = 0;
     let answer = rig.slot.driver_ok(outside);
