@@ -329,3 +329,19 @@ fn a_list_is_no_longer_than_systems_take_it() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn no_buffer_that_is_lent_is_empty() -> Result<()> {
+    let features = Features::VERSION_1 | Features::MRG_RXBUF;
+    let shapes = vec![Shape::single(12), Shape::single(200)];
+    let mut rig = Rig::new(DriverConfig { shapes, ..DriverConfig::new(8, features, Shape::single(1)) })?;
+    rig.driver.post(8);
+    play(&mut rig, |space| {
+        let Some(lent) = space.lend(100, 4) else { return Received::Closed };
+        for index in 0..lent.frames() {
+            assert!(lent.buffers(index).iter().all(|buffer| !buffer.is_empty()), "{index}");
+        }
+        Received::Empty
+    })?;
+    Ok(())
+}
