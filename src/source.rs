@@ -116,7 +116,7 @@ pub enum Received {
     More,
     /// No frame is left for now. The next one ends [`FrameSource::wait`].
     Empty,
-    /// No frame is left and none will come.
+    /// No frame is left and none will come. Asked again, it says so again.
     Closed,
 }
 
