@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::time::Instant;
 
-use netrx::engine::WhenFull;
+use netrx::engine::{Budget, WhenFull};
 use netrx::space::{Limit, Taken, Tape};
 use netrx::spec::Checksum;
 use netrx::{
@@ -123,6 +123,54 @@ fn what_was_taken_says_whether_there_is_room_for_another() -> Tested {
         };
         assert_eq!(seen, expected, "{placing:?}");
     }
+    Ok(())
+}
+
+/// Takes a turn of so many bytes with a source that does so; how many frames it delivered.
+fn turn_of(bytes: u64, play: impl FnMut(&mut RxSpace<'_>) -> Received + Send) -> Result<u64, RigError> {
+    let driver = DriverConfig::new(64, Features::VERSION_1, Shape::single(2048));
+    let budget = Budget { bytes, ..Budget::default() };
+    let mut rig = Rig::with(driver, EngineConfig { budget, ..EngineConfig::default() })?;
+    rig.driver.post(64);
+    let _ = rig.poll(&mut from_fn(play))?;
+    Ok(rig.check()?.frames_delivered)
+}
+
+#[test]
+fn a_share_leaves_no_more_than_the_turn_has() -> Tested {
+    let delivered = turn_of(100, |space| {
+        let put = |space: &mut RxSpace<'_>| space.put_burst([&[7; 60]; 2]);
+        let (placed, taken) = space.within(Limit::NONE, put);
+        assert_eq!((placed, taken.room), (2, false));
+        assert_eq!(space.put(&[7; 60], FrameMeta::PLAIN), Placed::NoRoom, "the turn's bytes are spent");
+        Received::More
+    })?;
+    assert_eq!(delivered, 2);
+    Ok(())
+}
+
+#[test]
+fn a_share_of_which_nothing_is_taken_leaves_the_one_frame_of_a_turn_without_bytes() -> Tested {
+    let delivered = turn_of(0, |space| {
+        let ((), taken) = space.within(Limit::NONE, |_| ());
+        assert!(taken.room);
+        let _ = space.put(&[7; 60], FrameMeta::PLAIN);
+        Received::More
+    })?;
+    assert_eq!(delivered, 1);
+    Ok(())
+}
+
+#[test]
+fn a_share_has_no_more_bytes_than_the_one_around_it() -> Tested {
+    let bytes = |bytes| Limit { bytes, ..Limit::NONE };
+    let delivered = turn_of(1 << 20, |space| {
+        let put = |space: &mut RxSpace<'_>| space.put_burst([&[7; 60]; 5]);
+        let ((placed, _), _) = space.within(bytes(100), |space| space.within(bytes(1000), put));
+        assert_eq!(placed, 2);
+        Received::Empty
+    })?;
+    assert_eq!(delivered, 2);
     Ok(())
 }
 
