@@ -7,9 +7,12 @@ use std::time::Instant;
 use anyhow::Result;
 use netrx::engine::{Budget, Moderation, Stats, WhenFull};
 use netrx::mem::{GuestArray, Translator};
+use netrx::ring::{Cursor, RingConfig, SplitRing};
 use netrx::space::Tape;
-use netrx::{DropReason, EngineConfig, Features, FrameMeta, Gpa, Placed, Progress, Received, RxSpace};
-use netrx_mock::{DriverConfig, MockMemory, Rig, Shape, from_fn};
+use netrx::{
+    DropReason, Engine, EngineConfig, Features, FrameMeta, Gpa, Placed, Progress, Received, RxSpace,
+};
+use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Rig, Shape, from_fn};
 
 const FRAME: [u8; 60] = [7; 60];
 
@@ -343,5 +346,29 @@ fn no_buffer_that_is_lent_is_empty() -> Result<()> {
         }
         Received::Empty
     })?;
+    Ok(())
+}
+
+/// Three chains were popped by another device, which never used them.
+#[test]
+fn a_ring_may_start_behind_chains_that_are_held() -> Result<()> {
+    for bursts in [false, true] {
+        let memory = MockMemory::heap(&[1 << 16]);
+        let config = DriverConfig::new(8, Features::VERSION_1, Shape::single(200));
+        let mut driver = FakeDriver::new(&memory, DriverConfig { start: 6, ..config })?;
+        driver.post(8);
+        let start = Cursor { next_avail: 9, next_used: 6 };
+        let ring =
+            SplitRing::new(RingConfig { start, ..driver.ring_config() }, Features::VERSION_1, &memory)?;
+        let mut engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
+        let mut source = from_fn(|space| {
+            let mut put = || space.put(&FRAME, FrameMeta::PLAIN) != Placed::NoRoom;
+            let placed = if bursts { space.put_burst([&FRAME; 6]) } else { (0..6).filter(|_| put()).count() };
+            assert_eq!(placed, 5, "bursts: {bursts}");
+            Received::More
+        });
+        assert_eq!(engine.poll(&mut source, Instant::now())?, Progress::Starved);
+        assert_eq!(driver.drain_frames()?, [FRAME; 5], "bursts: {bursts}");
+    }
     Ok(())
 }
