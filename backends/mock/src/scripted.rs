@@ -102,7 +102,7 @@ impl Script {
         self.push(Step::Pause);
     }
 
-    /// The source closes here.
+    /// The source says once that it is closed, which ends a worker; the script may go on, for the next one.
     pub fn close(&self) {
         self.push(Step::Close);
     }
