@@ -2,12 +2,13 @@
 #![cfg(feature = "vm-memory")]
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Instant;
 
 use netrx::mem::{AtomicMemory, GuestArray, Translator, Word};
 use netrx::ring::{Cursor, RingConfig, SplitRing};
 use netrx::{Engine, EngineConfig, Features, Gpa, GuestMemory, Progress, RxConfig};
-use netrx_mock::{MockIrq, ScriptedSource, conformance};
+use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, ScriptedSource, Shape, conformance};
 use vm_memory::bitmap::{AtomicBitmap, Bitmap};
 use vm_memory::{
     Bytes, GuestAddress, GuestAddressSpace, GuestMemoryAtomic, GuestMemoryBackend, GuestMemoryMmap,
@@ -41,6 +42,24 @@ fn atomic_passes_the_suite() {
     });
 }
 
+#[test]
+fn a_driver_in_it_gets_its_frames() -> Done {
+    let memory = Arc::new(two_regions()?);
+    let guest = MockMemory::over(Arc::clone(&memory), &[(Gpa(LOW), LEN), (Gpa(HIGH), LEN)]);
+    let config = DriverConfig::new(16, Features::VERSION_1, Shape::chained(&[1000, 4000]));
+    let mut driver = FakeDriver::new(&guest, config)?;
+    assert_eq!(driver.post(8).chains, 8);
+    let ring = SplitRing::new(driver.ring_config(), driver.features(), &*memory)?;
+    let mut engine = Engine::new(ring, memory, MockIrq::new().0, EngineConfig::default());
+    let (mut source, script) = ScriptedSource::new();
+    let frames: Vec<_> = (1..=8).map(|number| vec![number; 4000]).collect();
+    frames.iter().for_each(|frame| script.frame(&frame[..]));
+    assert_eq!(engine.poll(&mut source, Instant::now())?, Progress::Idle);
+    assert_eq!(driver.drain_frames()?, frames);
+    driver.audit()?;
+    Ok(())
+}
+
 /// A ring of four at the start of the low region, written by hand.
 fn ring() -> RingConfig {
     RingConfig {
@@ -69,7 +88,7 @@ fn post(memory: &impl GuestMemory, index: u16, buffer: u64, len: u32) -> Done {
 #[test]
 fn every_write_is_in_the_dirty_log() -> Done {
     let ranges = [(GuestAddress(LOW), LEN), (GuestAddress(HIGH), LEN)];
-    let memory = std::sync::Arc::new(GuestMemoryMmap::<AtomicBitmap>::from_ranges(&ranges)?);
+    let memory = Arc::new(GuestMemoryMmap::<AtomicBitmap>::from_ranges(&ranges)?);
     let buffer = HIGH + 0x2ff8;
     post(&memory, 0, buffer, 2048)?;
     let ring = SplitRing::new(ring(), Features::VERSION_1, &*memory)?;
@@ -99,9 +118,11 @@ fn a_swapped_map_is_seen_at_the_next_turn() -> Done {
     assert_eq!(engine.poll(&mut source, Instant::now())?, Progress::Starved);
     assert_eq!(engine.counters().snapshot().chains_bad, 1, "nothing backs the buffer yet");
 
-    let plugged = atomic.memory().insert_region(std::sync::Arc::new(
-        vm_memory::GuestRegionMmap::from_range(GuestAddress(HIGH), LEN, None)?,
-    ))?;
+    let plugged = atomic.memory().insert_region(Arc::new(vm_memory::GuestRegionMmap::from_range(
+        GuestAddress(HIGH),
+        LEN,
+        None,
+    )?))?;
     atomic.lock().map_err(|_| "poisoned")?.replace(plugged);
     let memory = AtomicMemory::from(atomic.clone());
     post(&memory, 1, HIGH, 2048)?;

@@ -1,9 +1,10 @@
 //! Guest memory of the mock, painted so that a stray write shows.
 
+use std::fmt;
 use std::sync::Arc;
 
-use netrx::Gpa;
 use netrx::mem::{GuestSlice, MemoryError, Translator};
+use netrx::{Gpa, GuestMemory};
 
 use crate::sys::{Mapped, Mapping};
 
@@ -15,10 +16,16 @@ const STRIDE: u64 = 0x1000_0000;
 ///
 /// Every byte is painted by its address. [`audit`](Self::audit) finds the bytes that changed outside of the places
 /// that may.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MockMemory {
-    pub(crate) mapped: Arc<Mapped>,
+    pub(crate) backing: Arc<dyn GuestMemory>,
     regions: Vec<(Gpa, usize)>,
+}
+
+impl fmt::Debug for MockMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MockMemory").field("regions", &self.regions).finish_non_exhaustive()
+    }
 }
 
 /// A byte was written where nothing may be written.
@@ -49,6 +56,29 @@ impl MockMemory {
         Ok(Self::of(mappings))
     }
 
+    /// These regions of another implementation's memory, each an address and a length, so that a
+    /// [`FakeDriver`](crate::FakeDriver) can live there. What stood in them is painted over.
+    ///
+    /// ```
+    /// # use std::{error::Error, sync::Arc};
+    /// # use netrx::{Features, Gpa, GuestMemory, RxWorkerSlot};
+    /// # use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape};
+    /// # fn with(mine: impl GuestMemory + 'static) -> Result<(), Box<dyn Error>> {
+    /// let mine = Arc::new(mine);
+    /// let memory = MockMemory::over(Arc::clone(&mine), &[(Gpa(0), 1 << 20)]);
+    /// let driver = FakeDriver::new(&memory, DriverConfig::new(256, Features::VERSION_1, Shape::single(2048)))?;
+    ///
+    /// let slot = RxWorkerSlot::new("vm0-rx");
+    /// slot.deposit_memory(mine);
+    /// # slot.deposit_irq(MockIrq::new().0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn over<M: GuestMemory + 'static>(memory: Arc<M>, regions: &[(Gpa, usize)]) -> Self {
+        Self::painted(memory, regions.to_vec())
+    }
+
     fn of(mappings: impl IntoIterator<Item = Mapping>) -> Self {
         let mut mapped = Mapped::new();
         let mut regions = Vec::new();
@@ -60,7 +90,11 @@ impl MockMemory {
             }
             start = Gpa(start.0 + (len as u64).next_multiple_of(STRIDE));
         }
-        let memory = Self { mapped: Arc::new(mapped), regions };
+        Self::painted(Arc::new(mapped), regions)
+    }
+
+    fn painted(backing: Arc<dyn GuestMemory>, regions: Vec<(Gpa, usize)>) -> Self {
+        let memory = Self { backing, regions };
         memory.paint();
         memory
     }

@@ -97,7 +97,7 @@ impl Drop for Mapping {
 /// Guest memory over mappings that it keeps.
 #[derive(Debug)]
 pub(crate) struct Mapped {
-    pub(crate) map: RegionMap,
+    map: RegionMap,
     mappings: Vec<Mapping>,
 }
 
@@ -116,8 +116,23 @@ impl Mapped {
 }
 
 // SAFETY: forwards to the region map, which the mappings beside it outlive.
+unsafe impl GuestMemory for Mapped {
+    fn region(&self, at: Gpa) -> Option<Region<'_>> {
+        self.map.region(at)
+    }
+}
+
+// SAFETY: forwards to the memory that it keeps, which is shared and so never refreshed.
 unsafe impl GuestMemory for MockMemory {
     fn region(&self, at: Gpa) -> Option<Region<'_>> {
-        self.mapped.map.region(at)
+        self.backing.region(at)
+    }
+
+    fn logs_writes(&self) -> bool {
+        self.backing.logs_writes()
+    }
+
+    fn mark_written(&self, at: Gpa, len: u32) {
+        self.backing.mark_written(at, len);
     }
 }

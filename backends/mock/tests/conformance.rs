@@ -1,5 +1,7 @@
 //! The mock passes the suites that it brings.
 
+use std::sync::Arc;
+
 use netrx::IrqId;
 use netrx_mock::conformance::{self, Feeder};
 use netrx_mock::{MockHypervisor, MockIrq, MockLevel, MockMemory, Placing, Script, ScriptedSource};
@@ -33,6 +35,15 @@ fn memory_between_guard_pages() {
         let memory = MockMemory::guarded(&[65536, 131_072]).unwrap_or_else(|_| MockMemory::heap(&[65536]));
         let regions = memory.regions().to_vec();
         (memory, regions)
+    });
+}
+
+#[test]
+fn memory_over_another() {
+    conformance::memory(|| {
+        let other = MockMemory::heap(&[65536, 131_072]);
+        let regions = other.regions().to_vec();
+        (MockMemory::over(Arc::new(other), &regions), regions)
     });
 }
 
