@@ -13,10 +13,12 @@ impl Feeder for Feed {
 }
 
 fn suite(channel: impl Fn() -> (Sender<Vec<u8>>, Receiver<Vec<u8>>)) {
-    conformance::source(|| {
+    let make = || {
         let (frames, receiver) = channel();
         (ChannelSource::new(receiver), Feed(frames))
-    });
+    };
+    conformance::source(make);
+    conformance::watched_source(make);
 }
 
 #[test]

@@ -1,8 +1,11 @@
-//! Host memory that stands for a guest's: from the heap, or mapped between two pages that nobody may touch.
+//! Host memory that stands for a guest's: from the heap, or mapped between two pages that nobody may touch. And a look at a
+//! descriptor.
 
 #![allow(unsafe_code, reason = "allocates and maps raw memory")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use netrx::mem::{Region, RegionError, RegionMap};
 use netrx::{Gpa, GuestMemory};
@@ -92,6 +95,14 @@ impl Drop for Mapping {
             },
         }
     }
+}
+
+/// Whether there is something to read, or an end or error to be told of.
+#[cfg(unix)]
+pub(crate) fn is_readable(descriptor: BorrowedFd<'_>) -> bool {
+    let mut polled = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry, which lives for the call.
+    unsafe { libc::poll(&raw mut polled, 1, 0) == 1 }
 }
 
 /// Guest memory over mappings that it keeps.

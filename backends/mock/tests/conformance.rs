@@ -78,6 +78,11 @@ fn copying_source() {
 }
 
 #[test]
+fn a_source_beside_others() {
+    conformance::watched_source(|| scripted(Placing::Copy));
+}
+
+#[test]
 fn copying_source_in_bursts() {
     conformance::source(|| scripted(Placing::Burst(16)));
 }

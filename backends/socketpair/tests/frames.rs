@@ -45,6 +45,16 @@ fn conformance_when_a_frame_may_be_huge() {
     });
 }
 
+// The descriptor of libkqueue's queues is never readable.
+#[cfg(not(feature = "libkqueue"))]
+#[test]
+fn conformance_beside_other_sources() {
+    conformance::watched_source(|| {
+        let (source, far) = pair(1514);
+        (source, Far(far))
+    });
+}
+
 /// Sends frames of all sizes to a guest with such buffers, and compares every byte.
 fn every_size(size: u16, features: Features, shape: Shape) {
     let (mut source, far) = pair(DEFAULT_LARGEST);

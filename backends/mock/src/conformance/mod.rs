@@ -19,6 +19,7 @@ mod irq;
 mod level;
 mod memory;
 mod source;
+mod watched;
 
 pub use finite::finite_source;
 pub use hypervisor::hypervisor;
@@ -26,3 +27,4 @@ pub use irq::irq;
 pub use level::level;
 pub use memory::memory;
 pub use source::{Feeder, source, waiting_source};
+pub use watched::watched_source;

@@ -9,9 +9,9 @@ use netrx::{Features, FrameSource, Progress};
 use crate::{DriverConfig, Rig, Shape, traffic};
 
 /// How long anything may take before the suite calls it stuck.
-const STUCK: Duration = Duration::from_secs(20);
+pub(super) const STUCK: Duration = Duration::from_secs(20);
 /// How long a source is watched for waking up without a reason.
-const QUIET: Duration = Duration::from_millis(50);
+pub(super) const QUIET: Duration = Duration::from_millis(50);
 
 /// Puts frames into the far end of a source.
 pub trait Feeder: Send + 'static {
