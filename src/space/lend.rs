@@ -9,6 +9,32 @@ use crate::spec::{FrameMeta, NetHeader};
 ///
 /// The source reads, then reports each frame in the order of the lists, with [`fill`](Self::fill) or
 /// [`cut`](Self::cut). Lists it does not report go back to the free buffers.
+///
+/// # Example
+/// A source of frames that are read one by one, from a descriptor that does not block:
+///
+/// ```
+/// # use netrx::mem::GuestBuf;
+/// use std::io::ErrorKind;
+/// use netrx::{FrameMeta, Received, RxSpace, SourceError};
+/// # struct Link;
+/// # impl Link {
+/// #     fn readv(&self, _: &[GuestBuf]) -> std::io::Result<usize> { Ok(0) }
+/// # }
+///
+/// fn recv(link: &Link, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+///     while let Some(mut lent) = space.lend(1514, 1) {
+///         match link.readv(lent.buffers(0)) { // and see `must_peek`
+///             Ok(0) => return Ok(Received::Closed),
+///             Ok(len) => _ = lent.fill(len, FrameMeta::PLAIN), // whatever became of it, it was read
+///             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Received::Empty),
+///             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+///             Err(error) => return Err(SourceError::io("read from the link")(error)),
+///         }
+///     }
+///     Ok(Received::More)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Lent<'s, 't> {
     space: &'s mut RxSpace<'t>,
@@ -48,7 +74,7 @@ impl<'s, 't> Lent<'s, 't> {
     }
 
     /// Where frame `index` goes: the first byte of the first buffer is the frame's first. Buffers of the guest's that lie side
-    /// by side, as drivers often post them, are one here.
+    /// by side, as drivers often post them, are one here. There are at most 1024: what the system takes in one call.
     #[must_use]
     pub fn buffers(&self, index: usize) -> &[GuestBuf] {
         self.space.ring.loan().buffers(index)
@@ -70,7 +96,8 @@ impl<'s, 't> Lent<'s, 't> {
     ///
     /// That is so when the guest merges buffers and has posted less than the largest frame needs: a frame longer than
     /// [`room(0)`](Self::room) would be cut, though it may fit later. Then ask the system for the length, and read
-    /// only if it fits, else report [`too_long`](Self::too_long).
+    /// only if it fits, else report [`too_long`](Self::too_long). Where the system does not tell (a TAP), read into memory of
+    /// the source's own instead, keep the frame, and [`put`](RxSpace::put) it.
     #[must_use]
     pub fn must_peek(&self) -> bool {
         let merging = self.space.rules.mergeable() && !self.space.discard;
@@ -94,6 +121,9 @@ impl<'s, 't> Lent<'s, 't> {
     }
 
     /// The next frame was longer than its buffers and was cut by the system: it is dropped.
+    ///
+    /// Where the system cuts and does not say so (`readv` from a TAP), one more byte at the end of the list, of the source's
+    /// own, shows it.
     pub fn cut(&mut self) -> Placed {
         let Some(next) = self.next() else { return Placed::NoRoom };
         let reason = if self.space.discard { DropReason::RingFull } else { DropReason::TooLong };
