@@ -12,6 +12,20 @@
 //!
 //! The first three happen while the source is in [`recv`](FrameSource::recv), frame by frame, behind
 //! [`RxSpace`]: [`put`](RxSpace::put) and [`lend`](RxSpace::lend).
+//!
+//! # An event loop of one's own
+//! One thread may serve many engines, each with its source. What it does after a turn:
+//!
+//! | answer | sleep until | then, before the next turn |
+//! | --- | --- | --- |
+//! | [`More`](Progress::More) | not at all: others have their turn | |
+//! | [`Idle`](Progress::Idle) | what the source names in [`watch`](FrameSource::watch), or [`held_until`](Engine::held_until) | [`wait`](FrameSource::wait) with a time that has passed, if the source's time or sign came |
+//! | [`Starved`](Progress::Starved) | the guest's kick; [`starved`](FrameSource::starved) is called before, and again when its waker is woken | |
+//! | [`Closed`](Progress::Closed) | | [`finish`](Engine::finish) |
+//! | [`IrqError::Busy`] | a little later | |
+//!
+//! The wakers given to sources end the loop's sleep, by an eventfd for one. A `Watch` that was asked for what it holds may be
+//! dropped before the sleep: what was named holds on.
 
 mod clock;
 mod config;
