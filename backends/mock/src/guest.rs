@@ -20,6 +20,9 @@ pub enum Refill {
 }
 
 /// A driver that runs as a guest would, on a thread of its own.
+///
+/// It sleeps on a probe. To have it sleep on another line, raise the probe's [`MockIrq`](crate::MockIrq) wherever the guest's
+/// end of that line is seen to be.
 #[derive(Debug)]
 pub struct GuestThread {
     thread: JoinHandle<GuestReport>,

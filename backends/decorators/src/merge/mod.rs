@@ -30,7 +30,7 @@ pub const QUANTUM: u64 = 1 << 16;
 const DROPPED: u64 = MIN_FRAME as u64;
 
 /// A [`FrameSource`] that takes the frames of several, fair by bytes. For sources of different types, box them:
-/// `Merge<Box<dyn FrameSource>>`.
+/// `Merge<Box<dyn FrameSource>>`, or [`AnySource`](netrx::source::AnySource) to downcast them once they are given back.
 ///
 /// * **Order**: each source's own; between them there is none.
 /// * **Blocking**: only [`wait`](FrameSource::wait) blocks. It needs no thread for sources that can be
