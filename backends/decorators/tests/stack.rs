@@ -77,12 +77,14 @@ fn left(scripts: &[Script]) -> u64 {
 fn passes_the_suite() -> Tested {
     stack(limits(1, 1), 0, 0.0)?;
     for which in 0..Placing::EACH.len() {
-        conformance::source(|| {
+        let make = || {
             let made = stack(limits(20_000_000, 3000), 0, 0.0);
             let Ok((source, handle, scripts)) = made else { unreachable!("there are descriptors to spare") };
             assert!(handle.start(io::sink()).is_ok());
             (source, Feed(scripts[which].clone()))
-        });
+        };
+        conformance::source(make);
+        conformance::watched_source(make);
     }
     Ok(())
 }
