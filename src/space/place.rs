@@ -93,9 +93,14 @@ impl<'t> RxSpace<'t> {
     #[inline]
     pub(crate) fn close(&mut self) {
         self.close_lane();
-        if self.ring.pool().filled() > 0 {
-            self.ring.stage_filled();
+        if self.ring.loan().filled() > 0 {
+            self.stage_forgotten();
         }
+    }
+
+    #[cold]
+    fn stage_forgotten(&mut self) {
+        self.ring.stage_filled();
     }
 
     /// Takes work off the budget that gave no frame.
