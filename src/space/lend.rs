@@ -207,9 +207,16 @@ const MOST_AHEAD: usize = 1 << 18;
 /// Lists over the free chains: one chain a frame, or as many as the largest frame needs where the guest merges them.
 fn lend_chains(space: &mut RxSpace<'_>, largest: usize, frames: usize) {
     let header = space.rules.len();
-    let merged = space.rules.mergeable();
-    let need = if merged { header.saturating_add(largest) } else { 0 };
-    let ahead = need.saturating_mul(frames).min(MOST_AHEAD);
-    space.reserve(Want { chains: frames, bytes: need.max(ahead) });
+    if !space.rules.mergeable() {
+        space.reserve(Want { chains: frames, bytes: 0 });
+        return space.ring.pool().lend(frames, header, 0);
+    }
+    let need = header.saturating_add(largest);
+    // A frame takes whole chains, and they are mostly of one length.
+    space.reserve(Want { chains: 1, bytes: 0 });
+    let chain = space.ring.pool().front_capacity().unwrap_or(1);
+    let each = need.checked_next_multiple_of(chain).unwrap_or(need);
+    let all = each.saturating_mul(frames - 1).saturating_add(need);
+    space.reserve(Want { chains: frames, bytes: need.max(all.min(MOST_AHEAD)) });
     space.ring.pool().lend(frames, header, need);
 }

@@ -34,22 +34,20 @@ impl Pool {
     /// first `header` of those. Only the first frame's may have less.
     pub(crate) fn lend(&mut self, frames: usize, header: usize, need: usize) {
         let Self { chains: all, next, rest, lists, slots, .. } = self;
-        let mut chain = *next;
+        let (mut chain, mut free) = (*next, all.get(*next..).unwrap_or_default());
         while slots.len() < frames {
-            let list = lists.len();
-            let (mut chains, mut bytes, mut skip) = (0, 0, header);
-            for lent in all.get(chain..).unwrap_or_default() {
-                skip = lent.list(rest, skip, lists, list);
-                bytes += lent.capacity as usize;
-                chains += 1;
-                if bytes >= need {
-                    break;
-                }
-            }
-            if chains == 0 || (bytes < need && !slots.is_empty()) {
+            let (chains, bytes) = count_until(free, need);
+            let (lent, behind) = free.split_at_checked(chains).unwrap_or_default();
+            if lent.is_empty() || (bytes < need && !slots.is_empty()) {
                 return;
             }
-            let room = bytes - (header - skip) - cut(lists, list);
+            free = behind;
+            let list = lists.len();
+            let short = match rest.is_empty() {
+                true => make_list(lent.iter().map(|chain| &chain.first), header, lists),
+                false => make_list(lent.iter().flat_map(|chain| chain.segments(rest)), header, lists),
+            };
+            let room = bytes - (header - short) - cut(lists, list);
             slots.push(Slot { chain, chains, list, len: lists.len() - list, room });
             chain += chains;
         }
@@ -149,29 +147,53 @@ impl Pool {
     }
 }
 
-impl Chain {
-    /// Adds its buffers, but for the first `skip` bytes, to the list that begins at `list`; returns how many of those it did
-    /// not have.
-    #[inline(always)]
-    fn list(&self, rest: &[Segment], skip: usize, lists: &mut Vec<GuestBuf>, list: usize) -> usize {
-        if self.rest_len > 0 || self.first.host.len() <= skip {
-            return self.list_all(rest, skip, lists, list);
+/// How many of `chains` it takes to have `need` bytes, at least one, and how many bytes those have; all of them may have less.
+#[inline(always)]
+fn count_until(chains: &[Chain], need: usize) -> (usize, usize) {
+    let (mut count, mut bytes) = (0, 0);
+    for chain in chains {
+        bytes += chain.capacity as usize;
+        count += 1;
+        if bytes >= need {
+            break;
         }
-        add(lists, list, self.first.slice().skip(skip).detach());
-        0
     }
+    (count, bytes)
+}
 
-    #[inline(never)]
-    fn list_all(&self, rest: &[Segment], mut skip: usize, lists: &mut Vec<GuestBuf>, list: usize) -> usize {
-        for segment in self.segments(rest) {
-            let slice = segment.slice();
-            let behind = slice.skip(skip);
-            skip -= slice.len() - behind.len();
-            if !behind.is_empty() {
-                add(lists, list, behind.detach());
-            }
+/// Adds a list of `runs`, but for the first `skip` bytes; returns how many of those the runs did not have. A run that begins
+/// where the one before ends makes that longer.
+#[inline(always)]
+fn make_list<'p>(
+    mut runs: impl Iterator<Item = &'p Segment>,
+    mut skip: usize,
+    lists: &mut Vec<GuestBuf>,
+) -> usize {
+    let mut behind = |run: &Segment| {
+        let slice = run.slice();
+        let behind = slice.skip(skip);
+        skip -= slice.len() - behind.len();
+        behind.detach()
+    };
+    if let Some(first) = runs.next() {
+        let mut last = behind(first);
+        for run in runs {
+            let next = behind(run);
+            last = last.join(next).unwrap_or_else(|| {
+                add(lists, last);
+                next
+            });
         }
-        skip
+        add(lists, last);
+    }
+    skip
+}
+
+/// Adds a buffer, unless there is nothing to it.
+#[inline(always)]
+fn add(lists: &mut Vec<GuestBuf>, buffer: GuestBuf) {
+    if !buffer.is_empty() {
+        lists.push(buffer);
     }
 }
 
@@ -182,14 +204,4 @@ fn cut(lists: &mut Vec<GuestBuf>, list: usize) -> usize {
         return 0;
     }
     lists.drain(list + MAX_LIST..).map(GuestBuf::len).sum()
-}
-
-/// Adds a buffer to the list that begins at `list`. One that begins where the last ends makes that longer.
-#[inline(always)]
-fn add(lists: &mut Vec<GuestBuf>, list: usize, buffer: GuestBuf) {
-    let last = lists.get_mut(list..).and_then(<[_]>::last_mut);
-    match last.map(|last| (last.join(buffer), last)) {
-        Some((Some(joined), last)) => *last = joined,
-        _ => lists.push(buffer),
-    }
 }
