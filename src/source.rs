@@ -61,13 +61,14 @@ pub trait FrameSource: Send {
         Watched::No
     }
 
-    /// The guest has no room, and nobody will ask for frames until it has: does what else there is to do, and does not block.
+    /// The guest has no room, or a limit around the source none left, and nobody will ask for frames until there is: does what
+    /// else there is to do, and does not block.
     ///
     /// Most sources have nothing to do then. One whose affairs go on without frames, such as connections that end, settles
     /// them, and wakes `waker` once there is more to settle: then it is called again, unless there is room by then. That
     /// holds until the next `recv`, `wait` or `watch`; a wake after it does no harm.
     ///
-    /// The worker calls it before it sleeps. Whoever drives an engine without one does so after
+    /// The worker calls it before it sleeps, a decorator that holds frames back before it waits. Whoever drives an engine without one does so after
     /// [`Progress::Starved`](crate::Progress::Starved).
     fn starved(&mut self, waker: &Waker) {
         let _ = waker;

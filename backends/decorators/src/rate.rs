@@ -28,6 +28,9 @@ pub struct Limits {
 /// A frame may pass while a token of each kind is left, whatever its length; what it takes beyond that is owed. In any
 /// span of time no more bytes pass than the burst, the rate times the span, and one frame.
 ///
+/// While nothing may pass, the source within is not asked for frames, but hears that it is
+/// [left alone](FrameSource::starved): connections end when they do, not when the next token is due.
+///
 /// * **Order**: the inner source's.
 /// * **Blocking**: only [`wait`](FrameSource::wait) blocks: until the next token is due while frames are held back, in
 ///   the source within otherwise.
@@ -96,6 +99,11 @@ impl<S: FrameSource, C: Fn() -> Instant> RateLimit<S, C> {
         self.frames.iter().chain(&self.bytes)
     }
 
+    /// Lets the source within do what else there is to do while none of its frames may pass.
+    fn leave_alone(&mut self) {
+        self.inner.starved(&self.woken.waker());
+    }
+
     /// How much may pass now; `None` if nothing.
     fn limit(&mut self) -> Option<Limit> {
         let now = (self.clock)();
@@ -136,6 +144,7 @@ impl<S: FrameSource, C: Fn() -> Instant + Send> FrameSource for RateLimit<S, C> 
         let Some(due) = self.due() else { return self.inner.wait(until) };
         let end = until.map_or(due, |until| until.min(due));
         let left = end.saturating_duration_since((self.clock)());
+        self.leave_alone();
         self.woken.wait(Instant::now().checked_add(left));
         Ok(())
     }
@@ -143,6 +152,7 @@ impl<S: FrameSource, C: Fn() -> Instant + Send> FrameSource for RateLimit<S, C> 
     fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
         let Some(due) = self.due() else { return self.inner.watch(watch) };
         watch.until(due);
+        self.leave_alone();
         self.woken.watch(watch)
     }
 

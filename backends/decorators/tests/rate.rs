@@ -4,12 +4,14 @@ mod rig;
 
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use netrx::engine::{EngineConfig, WhenFull};
-use netrx::{FrameSource, Progress};
+use netrx::source::WakeFlag;
+use netrx::{FrameMeta, FrameSource, Progress, Received, RxSpace, SourceError};
 use netrx_decorators::{Limits, Rate, RateLimit};
 use netrx_mock::{Placing, Script, ScriptedSource, conformance};
 
@@ -264,5 +266,57 @@ fn a_stop_ends_a_worker_that_waits_for_a_token_and_loses_nothing() -> Tested {
     let stats = worker.stop()?;
     assert!(begin.elapsed() < STUCK);
     assert_eq!((stats.frames_taken, script.left()), (1, 4));
+    Ok(())
+}
+
+/// Has a frame for whoever asks, and affairs that go on without frames.
+struct Busy {
+    /// How often it was left alone, and whom it wakes for the next time.
+    left_alone: Arc<Mutex<(usize, Option<Waker>)>>,
+    woken: WakeFlag,
+}
+
+impl FrameSource for Busy {
+    fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        let _ = space.put(&frame(0, 60), FrameMeta::PLAIN);
+        Ok(Received::More)
+    }
+
+    fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
+        self.woken.wait(until);
+        Ok(())
+    }
+
+    fn starved(&mut self, waker: &Waker) {
+        let mut left_alone = self.left_alone.lock().unwrap_or_else(PoisonError::into_inner);
+        *left_alone = (left_alone.0 + 1, Some(waker.clone()));
+    }
+
+    fn waker(&self) -> Waker {
+        self.woken.waker()
+    }
+}
+
+/// A connection that the guest resets ends then, not when its next frame may pass.
+#[test]
+fn a_source_that_may_not_send_goes_about_its_other_affairs() -> Tested {
+    let left_alone = Arc::<Mutex<(usize, Option<Waker>)>>::default();
+    let look = || left_alone.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let busy = Busy { left_alone: Arc::clone(&left_alone), woken: WakeFlag::default() };
+    // The second frame is due in a minute.
+    let mut worker = Worker::start(RateLimit::new(busy, Limits { frames: None, bytes: rate(1, 1) }))?;
+    assert_eq!(worker.take(1)?.len(), 1);
+    for times in 1..=3 {
+        let begin = Instant::now();
+        while look().0 < times {
+            assert!(begin.elapsed() < STUCK, "it heard {} times that it is left alone", look().0);
+            thread::yield_now();
+        }
+        thread::sleep(QUIET);
+        let (heard, waker) = look();
+        assert_eq!(heard, times, "once for each wake");
+        waker.ok_or("it was given none")?.wake();
+    }
+    worker.stop()?;
     Ok(())
 }
