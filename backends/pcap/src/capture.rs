@@ -1,6 +1,7 @@
 //! A capture in memory.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
@@ -37,7 +38,12 @@ impl Capture {
     /// # Errors
     /// When it cannot be read, or is not a sound capture of Ethernet frames.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CaptureError> {
-        Self::parse(&fs::read(path).map_err(CaptureError::Read)?)
+        let (mut file, mut bytes) = (File::open(path).map_err(CaptureError::Read)?, Vec::new());
+        (&mut file).take(parse::MAGIC).read_to_end(&mut bytes).map_err(CaptureError::Read)?;
+        // What begins otherwise may never end.
+        let parser = parse::parser(&bytes)?;
+        file.read_to_end(&mut bytes).map_err(CaptureError::Read)?;
+        parser(&bytes)
     }
 
     /// The capture in a file's bytes.
@@ -45,7 +51,7 @@ impl Capture {
     /// # Errors
     /// When it is not a sound capture of Ethernet frames.
     pub fn parse(file: &[u8]) -> Result<Self, CaptureError> {
-        parse::file(file)
+        parse::parser(file)?(file)
     }
 
     /// How many frames it has.

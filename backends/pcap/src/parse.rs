@@ -22,11 +22,17 @@ const PCAP: [[u8; 4]; 4] =
 /// The bits of a pcap file's link type that are the link type; those above tell of check sequences.
 const LINK_TYPE: u32 = 0x0fff_ffff;
 
-/// The frames of a file of either format.
-pub(crate) fn file(file: &[u8]) -> Result<Capture, CaptureError> {
-    match file.first_chunk::<4>() {
-        Some(&PCAPNG) => pcapng(file),
-        Some(magic) if PCAP.contains(magic) => pcap(file),
+/// How many bytes tell a file's format.
+pub(crate) const MAGIC: u64 = 4;
+
+/// Finds the frames of a file.
+type Parser = fn(&[u8]) -> Result<Capture, CaptureError>;
+
+/// What parses a file that begins so.
+pub(crate) fn parser(begin: &[u8]) -> Result<Parser, CaptureError> {
+    match begin.first_chunk() {
+        Some(&PCAPNG) => Ok(pcapng),
+        Some(magic) if PCAP.contains(magic) => Ok(pcap),
         _ => Err(CaptureError::NotACapture),
     }
 }

@@ -181,6 +181,12 @@ fn wherever_a_file_is_cut_off_or_damaged_there_is_an_error_and_no_panic() {
 }
 
 #[test]
+#[cfg(unix)]
+fn what_has_no_end_is_known_by_its_beginning() {
+    assert!(matches!(Capture::open("/dev/zero"), Err(CaptureError::NotACapture)));
+}
+
+#[test]
 fn an_empty_capture_is_no_error_and_closes_even_repeated() -> Outcome {
     assert!(Capture::parse(&file(Form::Pcap, &[]))?.is_empty());
     assert_eq!(replay(&mut CaptureSource::new(Capture::default()).repeated())?, Vec::<Vec<u8>>::new());
