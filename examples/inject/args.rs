@@ -15,6 +15,7 @@ use clap::{Parser, ValueEnum};
 use netrx::engine::WhenFull;
 use netrx::spec::MIN_FRAME;
 use netrx_pcap::Capture;
+use same_file::is_same_file;
 
 use crate::NOT_TRIED;
 use crate::capture::Out;
@@ -214,7 +215,9 @@ impl Args {
         );
         let read = file.or(self.data.as_deref());
         ensure!(
-            !read.zip(self.out.as_deref()).is_some_and(|(read, out)| are_one(read, out)),
+            !read
+                .zip(self.out.as_deref())
+                .is_some_and(|(read, out)| is_same_file(read, out).unwrap_or(false)),
             "--out would write over the capture that is to be sent"
         );
         Ok((source, read))
@@ -250,11 +253,6 @@ fn replayable(capture: Capture) -> Result<Traffic> {
         );
     }
     Ok(Traffic::Capture(Arc::new(capture)))
-}
-
-/// Whether both name the same file, which is there.
-fn are_one(left: &Path, right: &Path) -> bool {
-    matches!((left.canonicalize(), right.canonicalize()), (Ok(left), Ok(right)) if left == right)
 }
 
 fn create(path: &Path) -> Result<Out> {
