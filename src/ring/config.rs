@@ -2,6 +2,7 @@
 
 use super::Cursor;
 use crate::mem::Gpa;
+use crate::spec::Features;
 use crate::spec::ring::{AVAIL_ALIGN, DESC_ALIGN, MAX_SIZE, USED_ALIGN};
 
 /// A split queue's registers, as the driver set them by `DRIVER_OK`.
@@ -56,6 +57,9 @@ pub enum ConfigError {
         /// What the device offers.
         max: u16,
     },
+    /// The driver acknowledged features that change rings or headers in ways that are not served here.
+    #[error("the driver acknowledged {0:?}, under which no queue is served here: do not offer it")]
+    Features(Features),
     /// An area is not aligned as the specification demands.
     #[error("the {area} is at {at}, which is not aligned to {alignment} bytes")]
     Misaligned {

@@ -35,18 +35,26 @@ pub struct SplitRing {
     pub(super) ledger: Ledger,
 }
 
+/// Features under which the driver takes the ring or its headers for something else, or relies on an order that is not kept.
+const FOREIGN: Features = Features(Features::RING_PACKED.0 | Features::IN_ORDER.0 | Features::HASH_REPORT.0);
+
 impl SplitRing {
     /// Makes a live ring of a driver's queue, under the features that the driver acknowledged, in the layout that `memory`
     /// had at its last [`refresh`](GuestMemory::refresh).
     ///
     /// # Errors
-    /// When the size, an alignment or the start is not allowed, or an area is not backed by `memory`.
+    /// When the size, an alignment or the start is not allowed, an area is not backed by `memory`, or the features are those
+    /// of another ring.
     pub fn new<M: GuestMemory>(
         config: RingConfig,
         features: Features,
         memory: &M,
     ) -> Result<Self, ConfigError> {
         config.check()?;
+        let foreign = features & FOREIGN;
+        if foreign != Features::NONE {
+            return Err(ConfigError::Features(foreign));
+        }
         Areas::map(&config, &mut Translator::new(memory)).map_err(ConfigError::Ring)?;
         let rules = HeaderRules::new(features);
         Ok(Self {

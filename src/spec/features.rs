@@ -35,10 +35,36 @@ impl Features {
     pub const EVENT_IDX: Self = Self(1 << 29);
     /// `VIRTIO_F_VERSION_1`: a driver of virtio 1.0 or later.
     pub const VERSION_1: Self = Self(1 << 32);
+    /// `VIRTIO_F_RING_PACKED`: the queues are packed rings.
+    pub const RING_PACKED: Self = Self(1 << 34);
+    /// `VIRTIO_F_IN_ORDER`: the device uses chains in the order in which they were made available.
+    pub const IN_ORDER: Self = Self(1 << 35);
     /// `VIRTIO_NET_F_GUEST_USO4`: the driver takes UDP segments over IPv4 larger than a frame.
     pub const GUEST_USO4: Self = Self(1 << 54);
     /// `VIRTIO_NET_F_GUEST_USO6`: the same over IPv6.
     pub const GUEST_USO6: Self = Self(1 << 55);
+    /// `VIRTIO_NET_F_HASH_REPORT`: headers have a hash of the frame, and are 20 bytes long.
+    pub const HASH_REPORT: Self = Self(1 << 57);
+
+    const NAMES: [(Self, &str); 17] = [
+        (Self::GUEST_CSUM, "GUEST_CSUM"),
+        (Self::MTU, "MTU"),
+        (Self::MAC, "MAC"),
+        (Self::GUEST_TSO4, "GUEST_TSO4"),
+        (Self::GUEST_TSO6, "GUEST_TSO6"),
+        (Self::GUEST_ECN, "GUEST_ECN"),
+        (Self::GUEST_UFO, "GUEST_UFO"),
+        (Self::MRG_RXBUF, "MRG_RXBUF"),
+        (Self::STATUS, "STATUS"),
+        (Self::INDIRECT_DESC, "INDIRECT_DESC"),
+        (Self::EVENT_IDX, "EVENT_IDX"),
+        (Self::VERSION_1, "VERSION_1"),
+        (Self::RING_PACKED, "RING_PACKED"),
+        (Self::IN_ORDER, "IN_ORDER"),
+        (Self::GUEST_USO4, "GUEST_USO4"),
+        (Self::GUEST_USO6, "GUEST_USO6"),
+        (Self::HASH_REPORT, "HASH_REPORT"),
+    ];
 
     /// What each feature of a network card needs beside it: one of the features on the right (section 5.1.3.1).
     const NEEDS: [(Self, Self); 6] = [
@@ -87,6 +113,27 @@ impl BitAnd for Features {
 
 impl fmt::Debug for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Features({:#x})", self.0)
+        let named = Self::NAMES.iter().filter(|(feature, _)| self.has(*feature));
+        let rest = Self::NAMES.iter().fold(*self, |rest, (feature, _)| rest.without(*feature));
+        let mut set = f.debug_set();
+        named.for_each(|(_, name)| _ = set.entry(&format_args!("{name}")));
+        (0..64)
+            .filter(|bit| rest.0 & (1 << bit) != 0)
+            .for_each(|bit| _ = set.entry(&format_args!("bit {bit}")));
+        set.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_its_name_and_what_has_none_its_bit() {
+        let set = Features::MRG_RXBUF | Features::RING_PACKED | Features(1 | 1 << 63);
+        assert_eq!(format!("{set:?}"), "{MRG_RXBUF, RING_PACKED, bit 0, bit 63}");
+        assert_eq!(format!("{:?}", Features::NONE), "{}");
+        let named = Features::NAMES.iter().fold(0, |bits, (feature, _)| bits + feature.0.count_ones());
+        assert_eq!(named as usize, Features::NAMES.len(), "one bit each");
     }
 }

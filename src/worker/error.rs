@@ -21,7 +21,7 @@ pub enum Part {
 #[non_exhaustive]
 pub enum SlotError {
     /// Parts were not deposited yet: all that are missing.
-    #[error("the receive worker cannot start: deposit {} first", Names(.0))]
+    #[error("the receive worker cannot start without {}: deposit or offer it first", Names(.0))]
     Missing(Vec<Part>),
     /// A worker runs, is being stopped, or has ended by itself and was not stopped since.
     #[error("there is a receive worker already: stop or reset it first, also one that has ended")]

@@ -162,8 +162,8 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
         if !matches!(inner.state, State::Idle) {
             return Err(SlotError::Running);
         }
-        let job = inner.job(&config, &self.bell, &self.on_end)?;
-        let (waker, counters) = (job.source.waker(), job.engine.counters());
+        let (job, waker) = inner.job(&config, &self.bell, &self.on_end)?;
+        let counters = job.engine.counters();
         self.bell.renew();
         match spawn(&self.name, job) {
             Ok(thread) => {
@@ -275,14 +275,22 @@ impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
         self.sources.insert(place, (rank, source));
     }
 
-    /// Makes a job of the deposited parts, or leaves all of them in place.
-    fn job(&mut self, config: &RxConfig, bell: &Arc<Bell>, on_end: &EndHook) -> Result<Job<M, I>, SlotError> {
-        let (Some(memory), Some(_), false) = (&mut self.memory, &self.irq, self.sources.is_empty()) else {
+    /// Makes a job of the deposited parts, and takes its source's waker; or leaves all of them in place, even if one of them
+    /// panics.
+    fn job(
+        &mut self,
+        config: &RxConfig,
+        bell: &Arc<Bell>,
+        on_end: &EndHook,
+    ) -> Result<(Job<M, I>, Waker), SlotError> {
+        let (Some(memory), Some(_), Some((_, best))) = (&mut self.memory, &self.irq, self.sources.first())
+        else {
             return Err(SlotError::Missing(self.missing()));
         };
         // It may have been deposited long ago.
         memory.refresh();
         let ring = SplitRing::new(config.ring, config.features, memory)?;
+        let waker = best.waker();
         let (Some(memory), Some(irq)) = (self.memory.take(), self.irq.take()) else {
             return Err(SlotError::Missing(self.missing()));
         };
@@ -291,7 +299,7 @@ impl<M: GuestMemory, I: IrqLine> Inner<M, I> {
         if config.restored {
             engine.owe_interrupt();
         }
-        Ok(Job { engine, source, rank, bell: Arc::clone(bell), on_end: on_end.clone() })
+        Ok((Job { engine, source, rank, bell: Arc::clone(bell), on_end: on_end.clone() }, waker))
     }
 
     fn missing(&self) -> Vec<Part> {

@@ -1,11 +1,14 @@
 //! Depositing parts, and starting with too few or wrong ones.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Waker;
 use std::thread;
+use std::time::Instant;
 
 use netrx::ring::{ConfigError, Cursor};
 use netrx::worker::{Part, SlotError};
-use netrx::{Features, IrqId};
+use netrx::{Features, FrameSource, IrqId, Received, RxConfig, RxSpace, SourceError};
 use netrx_mock::{MockHypervisor, MockIrq, MockMemory, ScriptedSource};
 
 use super::{Rig, Slot, Tested, eventually};
@@ -34,7 +37,7 @@ fn the_error_reads_as_a_sentence() {
     let error = SlotError::Missing(vec![Part::Memory, Part::Source]);
     assert_eq!(
         error.to_string(),
-        "the receive worker cannot start: deposit the guest's memory, a frame source first"
+        "the receive worker cannot start without the guest's memory, a frame source: deposit or offer it first"
     );
 }
 
@@ -161,12 +164,46 @@ fn a_wrong_configuration_leaves_the_parts() -> Tested {
         let answer = rig.slot.driver_ok(astray);
         assert!(matches!(answer, Err(SlotError::Config(ConfigError::Start { size: 16, .. }))), "{answer:?}");
     }
+    for feature in [Features::RING_PACKED, Features::IN_ORDER, Features::HASH_REPORT] {
+        let answer = rig.slot.driver_ok(RxConfig { features: good.features | feature, ..good });
+        assert!(matches!(answer, Err(SlotError::Config(ConfigError::Features(found))) if found == feature));
+    }
     let mut outside = good;
     outside.ring.avail.0 = 0;
     let answer = rig.slot.driver_ok(outside);
     assert!(matches!(answer, Err(SlotError::Config(ConfigError::Ring(_)))));
     rig.slot.driver_ok(good)?;
     rig.pass(b"all the parts are still there")
+}
+
+/// Has no waker to give.
+struct Stubborn;
+
+impl FrameSource for Stubborn {
+    fn recv(&mut self, _: &mut RxSpace<'_>) -> Result<Received, SourceError> {
+        Ok(Received::Closed)
+    }
+
+    fn wait(&mut self, _: Option<Instant>) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn waker(&self) -> Waker {
+        unreachable!("it is asked for one")
+    }
+}
+
+#[test]
+fn a_source_that_panics_at_the_start_takes_no_part_away() -> Tested {
+    let mut rig = Rig::new(Features::VERSION_1)?;
+    rig.slot.offer_source(1, Stubborn);
+    let answer = catch_unwind(AssertUnwindSafe(|| rig.slot.driver_ok(rig.config())));
+    assert!(answer.is_err(), "{answer:?}");
+    let (source, script) = ScriptedSource::new();
+    rig.slot.offer_source(2, source);
+    rig.script = script;
+    rig.slot.driver_ok(rig.config())?;
+    rig.pass(b"memory and line are still there")
 }
 
 /// What is deposited while a worker runs is for the next one.
