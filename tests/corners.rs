@@ -145,6 +145,19 @@ fn a_budget_of_no_bytes_lets_one_frame_pass() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn without_a_budget_a_guest_without_room_is_asked_for_a_kick() -> Result<()> {
+    for budget in [Budget { frames: 0, bytes: u64::MAX }, Budget { frames: 1, bytes: 0 }] {
+        let mut rig = rig(8, EngineConfig { budget, ..EngineConfig::default() })?;
+        let mut source = from_fn(|space| {
+            let _ = space.put(&FRAME, FrameMeta::PLAIN);
+            Received::More
+        });
+        assert_eq!(rig.poll(&mut source)?, Progress::Starved, "{budget:?}");
+    }
+    Ok(())
+}
+
 fn dropping() -> EngineConfig {
     EngineConfig { when_full: WhenFull::DropNewest, ..EngineConfig::default() }
 }

@@ -83,7 +83,7 @@ impl<I: IrqLine> Turn<'_, I> {
     #[inline]
     fn publish(&mut self) {
         if self.space.ring.publish() > 0 {
-            let delivered = self.space.tally().delivered();
+            let delivered = self.space.tally().delivered;
             let frames = delivered - std::mem::replace(&mut self.shown, delivered);
             self.moderator.published(frames as u32, self.now);
         }

@@ -131,6 +131,7 @@ impl<'t> RxSpace<'t> {
     #[inline]
     pub(super) fn close_lane(&mut self) {
         let placed = self.ring.close_lane();
+        self.tally.delivered += placed as u64;
         self.took(placed);
     }
 
@@ -293,6 +294,7 @@ impl<'t> RxSpace<'t> {
     }
 
     pub(super) fn delivered(&mut self, len: usize) -> Placed {
+        self.tally.delivered += 1;
         self.tally.bytes += len as u64;
         self.took(1);
         Placed::Delivered

@@ -44,16 +44,10 @@ impl fmt::Display for DropReason {
 pub(crate) struct Tally {
     /// Frames that left their source.
     pub(crate) taken: u64,
-    /// Bytes of those that were delivered.
-    pub(crate) bytes: u64,
-    /// Those that were not, by reason.
-    pub(crate) dropped: [u64; DropReason::ALL.len()],
-}
-
-impl Tally {
     /// Frames that are in guest memory.
-    #[inline]
-    pub(crate) fn delivered(&self) -> u64 {
-        self.taken - self.dropped.iter().sum::<u64>()
-    }
+    pub(crate) delivered: u64,
+    /// Bytes of those.
+    pub(crate) bytes: u64,
+    /// Frames that were dropped, by reason.
+    pub(crate) dropped: [u64; DropReason::ALL.len()],
 }

@@ -183,7 +183,7 @@ impl RxSpace<'_> {
     /// Frames taken, bytes of those delivered, frames dropped: as far as they are entered.
     fn entered(&self) -> (u64, u64, u64) {
         let tally = self.tally();
-        (tally.taken, tally.bytes, tally.taken - tally.delivered())
+        (tally.taken, tally.bytes, tally.taken - tally.delivered)
     }
 
     /// Records a frame whose bytes the source has, whatever became of it.
