@@ -15,24 +15,26 @@ use crate::worker::Bell;
 /// of room, and Linux would report a queue that stands still for as long as it lasts.
 ///
 /// While the queue is live there is a thread for it, which sleeps until the driver kicks.
-#[derive(Debug, Default)]
-pub struct Discard(Mutex<Option<Running>>);
-
 #[derive(Debug)]
-struct Running {
+pub struct Discard {
     bell: Arc<Bell>,
-    thread: thread::JoinHandle<()>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+impl Default for Discard {
+    fn default() -> Self {
+        Self { bell: Arc::new(Bell::new()), thread: Mutex::new(None) }
+    }
 }
 
 impl<M: GuestMemory + 'static, L: LevelLine> Transmit<M, L> for Discard {
     fn start(&self, reader: TxReader<M>, irq: MmioIrq<L>) {
-        let bell = Arc::new(Bell::new());
-        let (heard, told) = (Arc::clone(&bell), irq.clone());
-        // Locked before the thread looks at the ring: a kick that it needs finds its bell.
-        let mut running = lock(&self.0);
+        let (bell, told) = (Arc::clone(&self.bell), irq.clone());
+        // A kick from here on is for the thread that starts.
+        self.bell.renew();
         let thread = thread::Builder::new().name("netrx-discard".to_owned());
-        match thread.spawn(move || run(reader, irq, &heard)) {
-            Ok(thread) => *running = Some(Running { bell, thread }),
+        match thread.spawn(move || run(reader, irq, &bell)) {
+            Ok(thread) => *lock(&self.thread) = Some(thread),
             Err(error) => {
                 tracing::error!(%error, "what the guest transmits stays in its queue");
                 need_reset(&told);
@@ -41,18 +43,14 @@ impl<M: GuestMemory + 'static, L: LevelLine> Transmit<M, L> for Discard {
     }
 
     fn kick(&self) {
-        if let Some(Running { bell, .. }) = &*lock(&self.0) {
-            bell.kick();
-        }
+        self.bell.kick();
     }
 
     fn stop(&self) {
-        let running = lock(&self.0).take();
-        if let Some(Running { bell, thread }) = running {
-            bell.stop();
-            if thread.join().is_err() {
-                tracing::error!("the line panicked over an interrupt for the transmit queue");
-            }
+        let Some(thread) = lock(&self.thread).take() else { return };
+        self.bell.stop();
+        if thread.join().is_err() {
+            tracing::error!("the line panicked over an interrupt for the transmit queue");
         }
     }
 }
@@ -65,13 +63,13 @@ fn run<M: GuestMemory, L: LevelLine>(mut reader: TxReader<M>, mut irq: MmioIrq<L
             Ok(true) => {}
             Ok(false) => _ = bell.sleep(),
             Err(error) => {
-                tracing::warn!(%error, "the transmit ring is broken");
+                tracing::debug!(%error, "the guest has broken its transmit ring");
                 need_reset(&irq);
                 break;
             }
         }
     }
-    tracing::info!(stats = ?reader.stats(), "transmit frames discarded");
+    tracing::debug!(stats = ?reader.stats(), "transmit frames discarded");
 }
 
 /// Completes all that there is; whether there is more by now, for which no kick will come.
