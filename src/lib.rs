@@ -10,8 +10,8 @@
 //! guest's kick --> RxWorkerSlot::kick --> the worker looks again
 //! ```
 //!
-//! 1. **reserve**: the [`ring`] pops chains that the guest made available. Each of the guest's words is read once
-//!    and checked; a chain that makes no sense is completed with length 0 and counted.
+//! 1. **reserve**: the [`ring`] pops chains that the guest made available. What is used of the
+//!    guest's words was read once and checked; a chain that makes no sense is completed with length 0 and counted.
 //! 2. **copy**: the [source](FrameSource) [`put`](RxSpace::put)s a frame it has, or has the kernel read into buffers it
 //!    was [`lent`](RxSpace::lend). The header is made from the frame's [metadata](FrameMeta), as far as the driver
 //!    acknowledged the features.
@@ -44,6 +44,11 @@
 //!
 //! Whoever has an event loop of its own drives an [`Engine`] directly: [`poll`](Engine::poll) is bounded, never blocks
 //! and is told the time.
+//!
+//! # What it tells
+//! Counters may be read while it runs ([`RxWorkerSlot::stats`], [`Engine::counters`]). They are a `tracing` event at a worker's
+//! end, and whenever a consumer [asks for one](engine::Stats::trace). No event that a guest can bring about is above the level
+//! `debug`, so that none can flood a log; what the host fails to do is an `error`, or is returned as one.
 //!
 //! # Where things are
 //! | module | what it holds | may use |

@@ -150,7 +150,7 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
         }
         let progress = self.turn(&clock).and_then(|mut turn| turn.run(source));
         if let Err(EngineError::Ring(error)) = &progress {
-            tracing::warn!(%error, "the receive ring is broken");
+            tracing::debug!(%error, "the guest has broken its receive ring");
             self.broken = Some(*error);
         }
         progress
@@ -195,7 +195,7 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
         let ring = self.ring.turn(&mut self.memory)?;
         let Budget { frames, bytes } = self.config.budget;
         Ok(Turn {
-            space: RxSpace::new(ring, rules, frames as usize, bytes),
+            space: RxSpace::new(ring, rules, frames.max(1) as usize, bytes.max(1)),
             irq: &mut self.irq,
             moderator: &mut self.moderator,
             config: &self.config,

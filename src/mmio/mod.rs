@@ -245,11 +245,13 @@ impl<M: GuestMemory + Clone + 'static, L: LevelLine> MmioDevice<M, L> {
 
     /// The queues cannot be started: the guest's fault if it set them up wrongly, else the host's.
     fn refuse(&self, error: SlotError) -> Result<(), MmioError> {
-        tracing::warn!(%error, "the device cannot go live");
         // Nobody would write this again: a line that is busy is insisted on.
         let told = insist(|| self.irq.needs_reset());
         match error {
-            SlotError::Config(_) => Ok(told?),
+            SlotError::Config(error) => {
+                tracing::debug!(%error, "the guest has set a queue up wrongly");
+                Ok(told?)
+            }
             error => Err(error.into()),
         }
     }

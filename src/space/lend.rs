@@ -18,15 +18,18 @@ use crate::spec::{FrameMeta, NetHeader};
 /// use std::io::ErrorKind;
 /// use netrx::{FrameMeta, Received, RxSpace, SourceError};
 /// # struct Link;
+/// # struct Read { len: usize, cut: bool }
 /// # impl Link {
-/// #     fn readv(&self, _: &[GuestBuf]) -> std::io::Result<usize> { Ok(0) }
+/// #     fn recvmsg(&self, _: &[GuestBuf]) -> std::io::Result<Read> { Ok(Read { len: 0, cut: false }) }
 /// # }
 ///
 /// fn recv(link: &Link, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
 ///     while let Some(mut lent) = space.lend(1514, 1) {
-///         match link.readv(lent.buffers(0)) { // and see `must_peek`
-///             Ok(0) => return Ok(Received::Closed),
-///             Ok(len) => _ = lent.fill(len, FrameMeta::PLAIN), // whatever became of it, it was read
+///         match link.recvmsg(lent.buffers(0)) { // and see `must_peek`
+///             Ok(read) if read.len == 0 => return Ok(Received::Closed),
+///             // Whatever becomes of it, it was read.
+///             Ok(read) if read.cut => _ = lent.cut(), // the system's `MSG_TRUNC`
+///             Ok(read) => _ = lent.fill(read.len, FrameMeta::PLAIN),
 ///             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Received::Empty),
 ///             Err(error) if error.kind() == ErrorKind::Interrupted => {}
 ///             Err(error) => return Err(SourceError::io("read from the link")(error)),

@@ -8,7 +8,11 @@ use netrx::engine::Moderation;
 use netrx::{
     EngineConfig, Features, FrameMeta, FrameSource, Placed, Received, RxConfig, RxSpace, SourceError,
 };
+#[cfg(unix)]
+use netrx_channel::ChannelSource;
 use netrx_oracle::threads::activity;
+#[cfg(unix)]
+use netrx_socketpair::SocketSource;
 
 use super::{Rig, STUCK, Tested, eventually};
 
@@ -41,6 +45,22 @@ fn an_idle_worker_does_not_wake() -> Tested {
     rig.slot.driver_ok(rig.config())?;
     sleeps_on(&rig, "netrx-idle");
     assert_eq!(rig.script.waits(), 1);
+    Ok(())
+}
+
+/// Nor does one whose source sleeps in a channel or in the system.
+#[test]
+#[cfg(unix)]
+fn an_idle_worker_of_a_backend_does_not_wake() -> Tested {
+    let (_sender, receiver) = crossbeam_channel::bounded::<Vec<u8>>(1);
+    let (near, _far) = std::os::unix::net::UnixDatagram::pair()?;
+    let rigs = [named("netrx-idle-chan")?, named("netrx-idle-sock")?];
+    rigs[0].slot.offer_source(1, ChannelSource::new(receiver));
+    rigs[1].slot.offer_source(1, SocketSource::new(near)?);
+    for (rig, name) in rigs.iter().zip(["netrx-idle-chan", "netrx-idle-sock"]) {
+        rig.slot.driver_ok(rig.config())?;
+        sleeps_on(rig, name);
+    }
     Ok(())
 }
 
