@@ -10,13 +10,14 @@ use netrx::spec::{Checksum, SegmentKind, Segmentation};
 use netrx::{Features, FrameMeta, Placed, RxSpace};
 
 use crate::handle::{ConnectionId, End, Ended};
-use crate::hub::{Arrival, Link, Place};
+use crate::hub::{Arrival, Link};
 use crate::machine::{Conn, Control, Fate, News, Seq, Start, Step};
 use crate::packet::{Fields, LONGEST, Template, flag};
+use crate::places::Place;
 use crate::stream::{Look, Stream};
 use crate::sys::{self, Layout};
 
-/// Bytes read by one call into the guest's buffers, at most: two large frames.
+/// Bytes read by one call into the guest's buffers, at most: four large frames.
 const READ_IN_PLACE: usize = 256 << 10;
 /// The same into memory of our own.
 const READ_AND_COPY: usize = 64 << 10;

@@ -3,8 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::hub::{Arrival, Hub, Link, Place};
+use crate::hub::{Arrival, Hub, Link};
 use crate::machine::{AckBeyond, Counts, Segment, Seq, View};
+use crate::places::Place;
 use crate::promotion::{Promotion, Refusal, Refused};
 
 /// Hands connections to a [`TcpSource`](crate::TcpSource), from any thread.
@@ -37,16 +38,13 @@ impl Promoter {
     /// Hands a connection over: from now on the source sends all that the guest gets of it.
     ///
     /// # Errors
-    /// With the connection, if it makes no sense, or if there is no place for it.
+    /// With the connection, if it makes no sense, was handed over before, or if there is no place for it.
     pub fn promote(&self, promotion: Promotion) -> Result<Connection, Refused> {
         let hub = &self.alive.0;
         let refused = |reason, promotion| Refused { reason, promotion: Box::new(promotion) };
-        let template = match promotion.template() {
-            Ok(template) => template,
-            Err(reason) => return Err(refused(reason, promotion)),
-        };
-        let place = match hub.place() {
-            Ok(place) => place,
+        let checked = promotion.template().and_then(|template| Ok((template, hub.place(&promotion)?)));
+        let (template, place) = match checked {
+            Ok(checked) => checked,
             Err(reason) => return Err(refused(reason, promotion)),
         };
         let link = hub.link(&promotion);

@@ -13,8 +13,9 @@ use std::task::Waker;
 
 use crate::machine::{News, Seq, View};
 use crate::packet::Template;
+use crate::places::{Place, Places};
 use crate::promotion::{Promotion, Refusal};
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// What a source and its handles share.
 #[derive(Debug)]
@@ -28,8 +29,7 @@ pub(crate) struct Hub {
     /// is over is seen.
     starved: AtomicBool,
     ids: AtomicU64,
-    taken: Arc<AtomicUsize>,
-    places: usize,
+    places: Arc<Places>,
 }
 
 /// What happened since the source last looked.
@@ -69,16 +69,6 @@ struct Word {
     listed: bool,
 }
 
-/// A place for a connection, taken until its end was taken note of.
-#[derive(Debug)]
-pub(crate) struct Place(Arc<AtomicUsize>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Hub {
     pub(crate) fn new(places: usize, waker: Waker) -> Self {
         Self {
@@ -88,16 +78,13 @@ impl Hub {
             waker: Mutex::new(waker),
             starved: AtomicBool::new(false),
             ids: AtomicU64::new(0),
-            taken: Arc::new(AtomicUsize::new(0)),
-            places,
+            places: Places::new(places),
         }
     }
 
-    /// A place, if there is one.
-    pub(crate) fn place(&self) -> Result<Place, Refusal> {
-        let more = |taken| (taken < self.places).then_some(taken + 1);
-        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        taken.map(|_| Place(Arc::clone(&self.taken))).map_err(|_| Refusal::Full(self.places))
+    /// A place for a connection, if there is one and it has none.
+    pub(crate) fn place(&self, promotion: &Promotion) -> Result<Place, Refusal> {
+        self.places.take(promotion.guests_ends(), promotion.hosts_ends()?)
     }
 
     pub(crate) fn link(&self, promotion: &Promotion) -> Arc<Link> {

@@ -2,9 +2,12 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 
 use crate::machine::{Seq, View};
 use crate::packet::Template;
+use crate::places::Ends;
+use crate::sys;
 
 /// One end of a connection, as the guest's frames show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +69,21 @@ impl Promotion {
         if self.window > most {
             return Err(Refusal::Window { window: self.window, most });
         }
-        self.stream.peer_addr().map_err(Refusal::NotConnected)?;
+        if !sys::is_stream(self.stream.as_fd()) {
+            return Err(Refusal::NotAStream);
+        }
         Ok(template)
+    }
+
+    /// What the guest knows it by.
+    pub(crate) fn guests_ends(&self) -> Ends {
+        Ends::new([self.guest.addr, self.remote.addr])
+    }
+
+    /// What the host knows it by, however often its socket was duplicated.
+    pub(crate) fn hosts_ends(&self) -> Result<Ends, Refusal> {
+        let ends = self.stream.local_addr().and_then(|local| Ok([local, self.stream.peer_addr()?]));
+        ends.map(Ends::new).map_err(Refusal::NotConnected)
     }
 
     /// Whether they are two, and each may be an end of a connection.
@@ -132,6 +148,15 @@ pub enum Refusal {
         /// The most that it may be.
         most: u32,
     },
+    /// The descriptor is of another kind of socket, or of none.
+    #[error("the descriptor is none of a TCP socket")]
+    NotAStream,
+    /// Another connection of the source's has the same ends, as its guest sees them or as its host does, or its end was not
+    /// taken note of yet.
+    #[error(
+        "there is a connection between these ends, or of this socket, already: let that end, and take its end"
+    )]
+    Taken,
     /// The socket has no peer.
     #[error("the socket is not connected: {0}")]
     NotConnected(#[source] io::Error),

@@ -103,6 +103,17 @@ fn receive(stream: BorrowedFd<'_>, to: *mut c_void, len: usize, flags: c_int) ->
     usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }
 
+/// Whether a socket is one of a stream, as those of TCP are.
+pub(crate) fn is_stream(socket: BorrowedFd<'_>) -> bool {
+    let (mut kind, mut len) = (0, size_of::<c_int>() as libc::socklen_t);
+    // SAFETY: both values are borrowed, and the length is that of the first.
+    let told = done(unsafe {
+        let (value, len) = ((&raw mut kind).cast(), &raw mut len);
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_TYPE, value, len)
+    });
+    told.is_ok() && kind == libc::SOCK_STREAM
+}
+
 /// Leaves urgent bytes where they are in the stream (RFC 6093). Out of it, they would not be looked at, but count as an
 /// offset.
 pub(crate) fn keep_urgent(stream: BorrowedFd<'_>) -> io::Result<()> {

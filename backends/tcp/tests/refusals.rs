@@ -6,7 +6,8 @@
 mod bare;
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
 
 use netrx::{Features, Progress};
 use netrx_mock::Shape;
@@ -92,7 +93,7 @@ fn what_is_no_end_of_a_connection_is_refused() {
 fn ends_of_one_host_are_two_by_their_ports() {
     let (bare, (near, _far)) = (Bare::new(4), pair());
     let mut promotion = promotion(near, 1000);
-    promotion.remote.addr = address("10.0.0.2:4001");
+    promotion.remote.addr = address("10.0.0.2:80");
     assert!(bare.promoter.promote(promotion).is_ok());
 }
 
@@ -103,6 +104,36 @@ fn a_socket_without_a_peer_is_refused() {
     let loose = TcpStream::from(loose.expect("a socket"));
     let refused = bare.promoter.promote(promotion(loose, 1000)).expect_err("it is not connected");
     assert!(matches!(refused.reason, Refusal::NotConnected(_)), "{refused}");
+}
+
+#[test]
+fn what_is_no_stream_is_refused() {
+    let bare = Bare::new(4);
+    let (near, far) = (UdpSocket::bind("127.0.0.1:0"), UdpSocket::bind("127.0.0.1:0"));
+    let (near, far) = (near.expect("a port"), far.expect("a port"));
+    near.connect(far.local_addr().expect("an address")).expect("a peer");
+    let refused = bare.promoter.promote(promotion(TcpStream::from(OwnedFd::from(near)), 1000));
+    assert!(matches!(refused.expect_err("it has no bytes in order").reason, Refusal::NotAStream));
+}
+
+#[test]
+fn no_connection_is_taken_over_twice() {
+    let mut bare = Bare::new(4);
+    let (near, _far) = pair();
+    let twin = near.try_clone().expect("a clone");
+    let first = promotion(near, 1000);
+    let guest = first.guest.addr;
+    let first = bare.promoter.promote(first).expect("it is the first");
+    let refused = bare.promoter.promote(promotion(twin, 1000)).expect_err("it is the same socket");
+    assert!(matches!(refused.reason, Refusal::Taken), "{refused}");
+    let twin = refused.promotion.stream;
+    let same = self::refused(&bare, |promotion| promotion.guest.addr = guest);
+    assert!(matches!(same, Refusal::Taken), "{same}");
+    drop(first);
+    drop(bare.end());
+    let mut again = promotion(twin, 1000);
+    again.guest.addr = guest;
+    assert!(bare.promoter.promote(again).is_ok(), "the first has ended");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -110,11 +111,14 @@ pub(crate) fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }
 
+/// A connection of the guest's, from a port of its own.
 pub(crate) fn promotion(stream: TcpStream, window: u32) -> Promotion {
+    static PORTS: AtomicU16 = AtomicU16::new(4000);
+    let port = PORTS.fetch_add(1, Ordering::Relaxed);
     Promotion {
         stream,
         remote: Endpoint { mac: [2, 0, 0, 0, 0, 1], addr: address("10.0.0.1:80") },
-        guest: Endpoint { mac: [2, 0, 0, 0, 0, 2], addr: address("10.0.0.2:4000") },
+        guest: Endpoint { mac: [2, 0, 0, 0, 0, 2], addr: SocketAddr::from(([10, 0, 0, 2], port)) },
         next: FIRST,
         window,
         scale: 0,
