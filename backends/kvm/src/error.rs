@@ -62,6 +62,9 @@ pub enum KvmError {
         #[source]
         cause: io::Error,
     },
+    /// The doorbell would be in guest memory.
+    #[error("no doorbell can be at {0}: the guest has memory there, and writes to that ring nothing")]
+    InMemory(Gpa),
     /// The signal is not a real-time one.
     #[error("signal {0} is not a real-time signal: take one from SIGRTMIN to SIGRTMAX")]
     NotRealTime(i32),

@@ -53,6 +53,11 @@ impl<M: GuestMemory + Clone + 'static> KvmHypervisor<M> {
     /// # Errors
     /// When there is one already, or the address is not possible.
     pub fn doorbell(&self, at: DoorbellAt, value: Value) -> Result<Doorbell, KvmError> {
+        if let DoorbellAt::Mmio(at) = at
+            && self.memory.region(at).is_some()
+        {
+            return Err(KvmError::InMemory(at));
+        }
         Doorbell::register(&self.vm, at, value)
     }
 }

@@ -104,6 +104,8 @@ fn a_doorbell_is_registered_once() -> Result<()> {
     ensure!(!bell.take()?);
     drop(bell);
     let _again = machine.hypervisor.doorbell(BELL, Value::U16(0))?;
+    let inside = machine.hypervisor.doorbell(DoorbellAt::Mmio(GUEST.ring().desc), Value::U32(0));
+    ensure!(matches!(inside, Err(KvmError::InMemory(at)) if at == GUEST.ring().desc), "{inside:?}");
     let end = DoorbellAt::Mmio(Gpa(u64::MAX));
     let beyond = machine.hypervisor.doorbell(end, Value::U32(0)).map_err(|error| error.to_string());
     ensure!(matches!(beyond, Err(text) if text.contains("0xffffffffffffffff")));
