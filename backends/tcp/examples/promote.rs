@@ -96,8 +96,9 @@ mod vmm {
         host.join().map_err(|_| "the host panicked")??;
         slot.stop()?;
         let mib = ended.counts.acknowledged as f64 / f64::from(1 << 20);
-        println!("{:?}: {mib:.0} MiB in {seconds:.2} s, {:.0} MiB/s", ended.end, mib / seconds);
-        println!("{} frames, {} interrupts", report.frames, interrupts.raised());
+        let mut out = io::stdout();
+        writeln!(out, "{:?}: {mib:.0} MiB in {seconds:.2} s, {:.0} MiB/s", ended.end, mib / seconds)?;
+        writeln!(out, "{} frames, {} interrupts", report.frames, interrupts.raised())?;
         if ended.counts.acknowledged != bytes {
             let of = format!("{} of {bytes} bytes", ended.counts.acknowledged);
             return Err(format!("the connection ended after {of}: {:?}", ended.end).into());

@@ -59,7 +59,12 @@ fn run(Args { program: file }: Args) -> anyhow::Result<()> {
 
 #[cfg(stand_in)]
 fn run(Args {}: Args) -> anyhow::Result<()> {
-    println!("no Hypervisor framework here: a stand-in takes its place, and the guest is a closure");
+    use std::io::{Write, stdout};
+
+    writeln!(
+        stdout(),
+        "no Hypervisor framework here: a stand-in takes its place, and the guest is a closure"
+    )?;
     let framework = framework::Framework::bare();
     let taken = vmm::run(|memory| {
         framework.boot(guest::program(memory.clone()));

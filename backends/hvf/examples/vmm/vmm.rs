@@ -1,5 +1,6 @@
 //! The machine, the frames for its card, and its vCPU's loop.
 
+use std::io::{Write, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -50,7 +51,7 @@ pub(crate) fn run<T>(load: impl FnOnce(&HvfMemory) -> Result<T>) -> Result<u64> 
     })?;
     let stopped = card.slot().stop()?.context("no driver was ready, or it reset the card")?;
     let stats = stopped.report.stats;
-    println!("{} frames, {} interrupts", stats.frames_delivered, stats.irqs_raised);
+    writeln!(stdout(), "{} frames, {} interrupts", stats.frames_delivered, stats.irqs_raised)?;
     Ok(stats.frames_delivered)
 }
 

@@ -1,6 +1,7 @@
 //! The VM, the receive queue of its device, and its vCPU.
 
 use std::ffi::CStr;
+use std::io::{Write, stdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -74,12 +75,12 @@ pub(crate) fn run() -> Result<()> {
         })
     });
 
-    let mut received = 0;
+    let (mut out, mut received) = (stdout(), 0);
     for frame in FRAMES {
         frames.send(frame)?;
         // A processor that has ended says why when it is joined.
         let Ok(sum) = summed.recv() else { break };
-        println!("the guest received {} bytes with the sum {sum:08x}: {frame:?}", frame.len());
+        writeln!(out, "the guest received {} bytes with the sum {sum:08x}: {frame:?}", frame.len())?;
         ensure!(sum == guest::sum(frame.as_bytes()), "the guest received something else");
         received += 1;
     }
@@ -89,7 +90,7 @@ pub(crate) fn run() -> Result<()> {
     cpu.join().map_err(|_| anyhow!("the vCPU's thread panicked"))??;
     ensure!(received == FRAMES.len(), "the guest ended after {received} frames");
     let stats = slot.stop()?.context("a worker ran")?.report.stats;
-    println!("{} frames, {} interrupts", stats.frames_delivered, stats.irqs_raised);
+    writeln!(out, "{} frames, {} interrupts", stats.frames_delivered, stats.irqs_raised)?;
     Ok(())
 }
 
