@@ -59,6 +59,9 @@ struct Running<M, I> {
 }
 
 /// What `DRIVER_OK` freezes.
+///
+/// To go on where a worker was stopped, in this process or after a restore in another, [`RingConfig::start`] is the cursor of
+/// its [`Report`]; the memory's bytes are those of then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RxConfig {
     /// The receive queue's registers.
