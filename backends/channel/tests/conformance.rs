@@ -19,6 +19,7 @@ fn suite(channel: impl Fn() -> (Sender<Vec<u8>>, Receiver<Vec<u8>>)) {
     };
     conformance::source(make);
     conformance::watched_source(make);
+    conformance::closing_source(make);
 }
 
 #[test]

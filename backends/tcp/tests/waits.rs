@@ -1,5 +1,4 @@
-//! What is asked of every source. The frames are its own making, so of the mock's suite only the part fits that sends none;
-//! the rest of it is here.
+//! What ends a wait, beyond what is asked of every source.
 
 #![cfg(supported)]
 #![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
@@ -7,36 +6,17 @@
 mod bare;
 
 use std::io::Write;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Instant;
 
 use netrx::{FrameSource, Progress};
-use netrx_mock::conformance;
+#[cfg(not(libkqueue))]
 use netrx_tcp::TcpSource;
 #[cfg(not(libkqueue))]
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use bare::{ACK, Bare, FIRST, HEADERS, QUIET, STUCK, ack, number, pair, payload, promotion};
-
-/// Waits on a thread of its own; the source comes back when the wait is over.
-fn waiting(mut source: TcpSource) -> Receiver<TcpSource> {
-    let (done, answer) = channel();
-    thread::spawn(move || {
-        source.wait(None).expect("it waits");
-        drop(done.send(source));
-    });
-    assert!(answer.recv_timeout(QUIET).is_err(), "nothing ends the wait but its reason");
-    answer
-}
-
-#[test]
-fn the_suite_of_sources_that_make_their_own_frames() {
-    conformance::waiting_source(|| {
-        let (source, promoter, ends) = TcpSource::new(4).expect("descriptors");
-        (source, (promoter, ends))
-    });
-}
+use bare::{ACK, Bare, STUCK, ack, number, payload};
 
 #[test]
 fn a_wake_before_a_turn_ends_the_wait_after_it() {
@@ -49,31 +29,6 @@ fn a_wake_before_a_turn_ends_the_wait_after_it() {
         assert!(begin.elapsed() < STUCK, "with {connections} connections");
         held.push(bare.connect(1000));
     }
-}
-
-#[test]
-fn a_wake_a_connection_bytes_and_word_each_end_a_wait() {
-    let Bare { source, promoter, ends, mut engine, mut driver } = Bare::new(4);
-    driver.post(usize::MAX);
-    let waker = source.waker();
-    let answer = waiting(source);
-    waker.wake();
-    let answer = waiting(answer.recv_timeout(STUCK).expect("a wake ends it"));
-    let (near, mut far) = pair();
-    let connection = promoter.promote(promotion(near, 10)).expect("it is taken over");
-    let mut source = answer.recv_timeout(STUCK).expect("a connection ends it");
-    assert!(matches!(engine.poll(&mut source, Instant::now()), Ok(Progress::Idle)));
-    let answer = waiting(source);
-    far.write_all(&[0; 20]).expect("it is open");
-    let mut source = answer.recv_timeout(STUCK).expect("bytes end it");
-    assert!(matches!(engine.poll(&mut source, Instant::now()), Ok(Progress::Idle)));
-    assert_eq!(driver.drain_frames().expect("it is well")[0].len(), HEADERS + 10);
-    let answer = waiting(source);
-    connection.segment(&ack(FIRST + 10, 10)).expect("it was sent");
-    let mut source = answer.recv_timeout(STUCK).expect("word ends it");
-    assert!(matches!(engine.poll(&mut source, Instant::now()), Ok(Progress::Idle)));
-    assert_eq!(driver.drain_frames().expect("it is well")[0].len(), HEADERS + 10);
-    drop((connection, ends));
 }
 
 #[test]
@@ -158,7 +113,7 @@ fn a_loop_of_ones_own_is_told_by_the_descriptor() {
     quiet_after(&mut bare, "a connection");
     far.write_all(b"bytes").expect("it is open");
     quiet_after(&mut bare, "bytes");
-    connection.segment(&ack(FIRST + 5, 1000)).expect("it was sent");
+    connection.segment(&ack(connection.next(), 1000)).expect("it was sent");
     quiet_after(&mut bare, "word");
     waker.wake();
     quiet_after(&mut bare, "a wake");

@@ -2,7 +2,10 @@
 
 use netrx::{Features, FrameSource, Progress};
 
-use super::source::{a_wake_before_a_wait_is_remembered, a_wake_during_a_wait_ends_it, guest, take};
+use super::closing::stays_closed;
+use super::source::{
+    a_wake_before_a_wait_is_remembered, a_wake_during_a_wait_ends_it, guest, take_after_starving,
+};
 use crate::{Shape, traffic};
 
 /// Runs the suite: `make` gives a source that has these frames, and closes after the last one.
@@ -44,24 +47,13 @@ fn frames_arrive_and_it_closes<S: FrameSource>(
 }
 
 fn a_full_guest_loses_nothing<S: FrameSource>(make: &impl Fn(&[Vec<u8>]) -> S) {
-    let mut rig = guest(4, Features::VERSION_1, Shape::single(2048));
     let sent = frames(&[100; 8]);
-    let mut source = make(&sent);
-    for _ in 0..3 {
-        let polled = rig.poll(&mut source);
-        assert!(matches!(polled, Ok(Progress::Starved)), "the guest has posted nothing: {polled:?}");
-    }
-    assert!(take(&mut rig, &mut source, 8) == sent, "all 8, in order");
+    assert!(take_after_starving(&mut make(&sent), 8) == sent, "all 8, in order");
 }
 
 /// A source that has said that it is closed, twice.
 fn closed<S: FrameSource>(make: &impl Fn(&[Vec<u8>]) -> S) -> S {
     let mut source = make(&[]);
-    let mut rig = guest(4, Features::VERSION_1, Shape::single(2048));
-    rig.driver.post(4);
-    for _ in 0..2 {
-        let polled = rig.poll(&mut source);
-        assert!(matches!(polled, Ok(Progress::Closed)), "it has nothing, and stays closed: {polled:?}");
-    }
+    stays_closed(&mut source);
     source
 }

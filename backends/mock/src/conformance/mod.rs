@@ -12,7 +12,12 @@
 //!     (memory, regions)
 //! });
 //! ```
+//!
+//! A frame source has one of three: [`source`] if it is fed its frames, [`waiting_source`] if it makes them, [`finite_source`]
+//! if it has them all from the start. Beside that are [`watched_source`] and [`closing_source`], for those that can.
 
+mod closing;
+mod events;
 mod finite;
 mod hypervisor;
 mod irq;
@@ -21,6 +26,8 @@ mod memory;
 mod source;
 mod watched;
 
+pub use closing::closing_source;
+pub use events::{Event, Events};
 pub use finite::finite_source;
 pub use hypervisor::hypervisor;
 pub use irq::irq;
