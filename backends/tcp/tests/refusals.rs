@@ -217,17 +217,22 @@ fn the_window_is_kept_to_the_byte() {
 
 #[test]
 fn what_is_received_is_told() {
-    let mut bare = Bare::new(4);
-    let (connection, mut far) = bare.connect(1000);
-    bare.pass();
-    connection.received(99, 500).expect("it is alive");
-    let frames = bare.frames(|frames| !frames.is_empty());
-    assert_eq!((number(&frames[0], ACK), number(&frames[0], SEQ), flags(&frames[0])), (99, FIRST, 0x10));
-    assert_eq!(&frames[0][48..50], &500_u16.to_be_bytes());
-    far.write_all(b"x").expect("it is open");
-    let frames = bare.frames(|frames| !frames.is_empty());
-    assert_eq!((number(&frames[0], ACK), frames[0].len()), (99, HEADERS + 1));
-    assert!(bare.turn().1.is_empty(), "once");
+    // What a header cannot say for its shift is left out: the guest is never told of more than there is.
+    for (receive_scale, window) in [(0, 500), (7, (500 << 7) + 127)] {
+        let mut bare = Bare::new(4);
+        let (near, mut far) = pair();
+        let promotion = Promotion { receive_scale, ..promotion(near, 1000) };
+        let connection = bare.promoter.promote(promotion).expect("it is taken over");
+        bare.pass();
+        connection.received(99, window).expect("it is alive");
+        let frames = bare.frames(|frames| !frames.is_empty());
+        assert_eq!((number(&frames[0], ACK), number(&frames[0], SEQ), flags(&frames[0])), (99, FIRST, 0x10));
+        assert_eq!(&frames[0][48..50], &500_u16.to_be_bytes(), "a window of {window} bytes");
+        far.write_all(b"x").expect("it is open");
+        let frames = bare.frames(|frames| !frames.is_empty());
+        assert_eq!((number(&frames[0], ACK), frames[0].len()), (99, HEADERS + 1));
+        assert!(bare.turn().1.is_empty(), "once");
+    }
 }
 
 #[test]
