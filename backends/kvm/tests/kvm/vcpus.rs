@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use kvm_ioctls::VcpuFd;
@@ -14,6 +15,9 @@ use crate::guest::{self, Call, Guest};
 use crate::rig::{Machine, STUCK};
 
 const GUEST: Guest = Guest { level: false, event_idx: false };
+
+/// How long a guest is given to halt, once it has said that it is ready.
+const TO_HALT: Duration = Duration::from_millis(100);
 
 /// A vCPU at the start of the guest's program.
 fn vcpu(machine: &Machine, id: u64) -> Result<VcpuFd> {
@@ -78,6 +82,21 @@ fn a_guest_that_sleeps_is_left() -> Result<()> {
     let cpu = machine.start(move |_| _ = says.send(()))?;
     said.recv_timeout(STUCK)?;
     // From here on it halts, which is no exit; only the stop ends it.
+    cpu.stop()
+}
+
+#[test]
+fn a_guest_is_left_by_a_thread_that_held_the_signal_back() -> Result<()> {
+    let Some(machine) = Machine::new(GUEST)? else { return Ok(()) };
+    let (says, said) = mpsc::channel();
+    // A thread begins with the mask of the one that starts it.
+    block_signal(SIGRTMIN()).map_err(|error| anyhow!("{error}"))?;
+    let cpu = machine.start(move |_| _ = says.send(()));
+    unblock_signal(SIGRTMIN()).map_err(|error| anyhow!("{error}"))?;
+    let cpu = cpu?;
+    said.recv_timeout(STUCK)?;
+    // A request before the run would need no signal.
+    thread::sleep(TO_HALT);
     cpu.stop()
 }
 
