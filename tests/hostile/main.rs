@@ -28,6 +28,7 @@
 mod chains;
 mod elsewhere;
 mod frames;
+mod racing;
 mod scene;
 mod stalls;
 mod work;
@@ -36,7 +37,7 @@ use netrx_mock::Placing;
 use scene::{Ground, Row, Set};
 
 fn rows() -> Vec<Row> {
-    [chains::ROWS, frames::ROWS, stalls::ROWS, work::ROWS].concat()
+    [chains::ROWS, frames::ROWS, stalls::ROWS, work::ROWS, racing::ROWS].concat()
 }
 
 /// The table, one line a row.
