@@ -12,6 +12,7 @@ const ISLANDS: &[(&str, &str)] = &[
     ("src/mocks.rs",           "a mock of an unsafe trait"),
     ("backends/*/src/sys.rs",  "calls into the operating system"),
     ("backends/*/src/sys/",    "calls into the operating system"),
+    ("backends/mock/tests/refused.rs", "a memory that hands out too much"),
     ("tests/mmio/hal.rs",      "memory of a driver from elsewhere"),
     ("backends/hvf/examples/vmm/vm.rs", "the VM and its memory"),
     ("backends/hvf/examples/vmm/cpu.rs", "the vCPU"),

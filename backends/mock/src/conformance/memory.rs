@@ -1,5 +1,7 @@
 //! The suite of [`GuestMemory`].
 
+use std::ops::Range;
+
 use netrx::mem::Translator;
 use netrx::{Gpa, GuestMemory};
 
@@ -45,7 +47,7 @@ fn bytes_keep_their_place<M: GuestMemory>((memory, regions): &(M, Vec<(Gpa, usiz
 }
 
 fn nothing_lies_outside<M: GuestMemory>((memory, regions): &(M, Vec<(Gpa, usize)>)) {
-    let backed = |at: u64| regions.iter().any(|(start, len)| (start.0..start.0 + *len as u64).contains(&at));
+    let backed = |at: u64| spans(regions).any(|span| span.contains(&at));
     for &(start, len) in regions {
         for at in [start.0.wrapping_sub(1), start.0 + len as u64, u64::MAX] {
             assert!(backed(at) || memory.region(Gpa(at)).is_none(), "nothing backs {at:#x}");
@@ -56,7 +58,21 @@ fn nothing_lies_outside<M: GuestMemory>((memory, regions): &(M, Vec<(Gpa, usize)
 fn runs_end_with_their_region<M: GuestMemory>((memory, regions): &(M, Vec<(Gpa, usize)>)) {
     for &(start, len) in regions {
         let last = Gpa(start.0 + len as u64 - 1);
-        let run = Translator::new(memory).run(last, usize::MAX);
-        assert!(run.is_ok_and(|run| !run.is_empty()), "the last byte of the region at {start}");
+        let run = Translator::new(memory).run(last, usize::MAX).map_or(0, |run| run.len() as u64);
+        assert!(run > 0, "the last byte of the region at {start}");
+        assert!(run <= known_from(regions, last), "{run} bytes from the last one of the region at {start}");
     }
+}
+
+/// How many bytes there are known to be from `at` on, over regions that follow each other.
+fn known_from(regions: &[(Gpa, usize)], at: Gpa) -> u64 {
+    let mut end = at.0;
+    while let Some(span) = spans(regions).find(|span| span.contains(&end)) {
+        end = span.end;
+    }
+    end - at.0
+}
+
+fn spans(regions: &[(Gpa, usize)]) -> impl Iterator<Item = Range<u64>> {
+    regions.iter().map(|(start, len)| start.0..start.0 + *len as u64)
 }
