@@ -52,3 +52,18 @@ impl Hypervisor for MockHypervisor {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_that_makes_the_vcpus_exit_is_counted() {
+        let machine = MockHypervisor::new(MockMemory::heap(&[4096]), 1);
+        for exits in 0..3 {
+            assert_eq!(machine.exits(), exits);
+            assert!(machine.exit_vcpus().is_ok());
+        }
+        assert_eq!(machine.exits(), 3);
+    }
+}
