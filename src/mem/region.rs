@@ -80,3 +80,35 @@ pub enum RegionError {
         len: usize,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two regions, and one that fits just between them.
+    #[test]
+    fn regions_may_touch_and_not_overlap() {
+        let host = Box::into_raw(Box::new([0_u8; 0x3000])).cast();
+        let mut map = RegionMap::new();
+        // SAFETY: no more than the bytes that were leaked, to which there is no reference.
+        let mut add = |start, len| unsafe { map.insert(Gpa(start), host, len) };
+        assert_eq!((add(0x2000, 0x1000), add(0x4000, 0x1000)), (Ok(()), Ok(())));
+        let overlaps = [
+            ("the same", 0x2000, 0x1000),
+            ("within", 0x2800, 0x10),
+            ("its first byte", 0x1000, 0x1001),
+            ("its last byte", 0x2fff, 1),
+            ("beyond its end", 0x2fff, 0x1000),
+            ("around it", 0x1800, 0x2000),
+            ("the next one's first byte", 0x3000, 0x1001),
+        ];
+        for (what, start, len) in overlaps {
+            let start = Gpa(start);
+            assert_eq!(add(start.0, len), Err(RegionError::Overlap { start, len }), "{what}");
+        }
+        assert_eq!(add(0x3000, 0x1000), Ok(()));
+        let starts =
+            [0x1fff, 0x2000, 0x3000, 0x4fff, 0x5000].map(|at| map.region(Gpa(at)).map(|found| found.start.0));
+        assert_eq!(starts, [None, Some(0x2000), Some(0x3000), Some(0x4000), None]);
+    }
+}
