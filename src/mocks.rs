@@ -36,6 +36,24 @@ mock! {
 
 mock! {
     /// A mock of [`LevelLine`].
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use netrx::IrqLine;
+    /// use netrx::mmio::{Discard, MmioDevice, NetConfig};
+    /// use netrx::mocks::{MockGuestMemory, MockLevelLine};
+    ///
+    /// let mut line = MockLevelLine::new();
+    /// line.expect_set().withf(|high| *high).times(1).returning(|_| Ok(()));
+    /// line.expect_set().withf(|high| !high).times(1).returning(|_| Ok(()));
+    ///
+    /// let (config, memory) = (NetConfig::new([2, 0, 0, 0, 0, 1]), Arc::new(MockGuestMemory::new()));
+    /// let card = MmioDevice::new("vm0-rx", &config, memory, line, Discard::default())?;
+    /// card.irq().raise()?;
+    /// drop(card);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub LevelLine {}
     impl LevelLine for LevelLine {
         fn set(&self, high: bool) -> Result<(), IrqError>;
@@ -46,6 +64,22 @@ mock! {
     /// A mock of [`FrameSource`] that leaves `watch` and `starved` as the trait has them, and so needs no expectation for them.
     ///
     /// For one that has, take [`MockFullFrameSource`].
+    ///
+    /// ```
+    /// use netrx::mocks::MockFrameSource;
+    /// use netrx::{Features, FrameMeta, Placed, Progress, Received};
+    /// use netrx_mock::{DriverConfig, Rig, Shape};
+    ///
+    /// let mut source = MockFrameSource::new();
+    /// source.expect_recv().times(1).returning(|space| {
+    ///     assert_eq!(space.put(&[7; 60], FrameMeta::PLAIN), Placed::Delivered);
+    ///     Ok(Received::Empty)
+    /// });
+    ///
+    /// let mut rig = Rig::new(DriverConfig::new(16, Features::VERSION_1, Shape::single(2048)))?;
+    /// assert_eq!(rig.turn(&mut source)?, (Progress::Idle, vec![vec![7; 60]]));
+    /// # Ok::<(), netrx_mock::RigError>(())
+    /// ```
     pub FrameSource {}
     impl FrameSource for FrameSource {
         fn recv<'t>(&mut self, space: &mut RxSpace<'t>) -> Result<Received, SourceError>;
@@ -94,6 +128,20 @@ mock! {
 
 mock! {
     /// A mock of [`GuestMemory`]. Its regions last for the whole program, since nothing else keeps them.
+    ///
+    /// ```
+    /// use netrx::mocks::MockGuestMemory;
+    /// use netrx::ring::{ConfigError, Cursor, RingConfig, SplitRing};
+    /// use netrx::{Features, Gpa};
+    ///
+    /// let mut memory = MockGuestMemory::new();
+    /// memory.expect_region().withf(|at| *at == Gpa(0x1000)).times(1).returning(|_| None);
+    ///
+    /// let (desc, avail, used) = (Gpa(0x1000), Gpa(0x2000), Gpa(0x3000));
+    /// let config = RingConfig { size: 16, desc, avail, used, start: Cursor::default() };
+    /// let ring = SplitRing::new(config, Features::VERSION_1, &memory);
+    /// assert!(matches!(ring, Err(ConfigError::Ring(_))), "it is not in memory");
+    /// ```
     pub GuestMemory {}
     // SAFETY: it answers what its owner told it to, who vouches for the regions.
     unsafe impl GuestMemory for GuestMemory {
@@ -106,6 +154,23 @@ mock! {
 
 mock! {
     /// A mock of [`Hypervisor`], whose parts are mocks as well.
+    ///
+    /// ```
+    /// use netrx::mocks::{MockGuestMemory, MockHypervisor, MockIrqLine};
+    /// use netrx::{HypervisorError, IrqId, RxWorkerSlot};
+    ///
+    /// let mut machine = MockHypervisor::new();
+    /// machine.expect_irq_line().returning(|irq| match irq {
+    ///     IrqId(5) => Ok(MockIrqLine::new()),
+    ///     other => Err(HypervisorError::NoSuchIrq(other)),
+    /// });
+    /// machine.expect_memory().times(1).returning(MockGuestMemory::new);
+    ///
+    /// let slot = RxWorkerSlot::new("vm0-rx");
+    /// assert!(slot.deposit_hypervisor(&machine, IrqId(6)).is_err());
+    /// slot.deposit_hypervisor(&machine, IrqId(5))?;
+    /// # Ok::<(), HypervisorError>(())
+    /// ```
     pub Hypervisor {}
     impl Hypervisor for Hypervisor {
         type Memory = MockGuestMemory;
