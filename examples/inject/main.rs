@@ -36,6 +36,7 @@ use anyhow::{Context, Result};
 
 use args::{Args, Plan};
 use feed::{Feed, Make};
+use report::Report;
 
 /// Frames were lost or differ, or none arrived.
 const BAD: u8 = 1;
@@ -72,9 +73,9 @@ fn heed_interrupts(halt: Arc<AtomicBool>) -> Result<()> {
 
 /// Runs the plan and prints how it went, which the exit code says too.
 fn carry_out(plan: Plan, feed: Make, halt: Arc<AtomicBool>) -> Result<ExitCode> {
-    let json = plan.json;
-    let report = run::run(plan, feed, halt)?;
-    let text = match (json, report.failures.is_empty()) {
+    let run = run::run(plan, feed, halt)?;
+    let report = Report::new(&run);
+    let text = match (run.plan.json, report.failures.is_empty()) {
         (true, _) => serde_json::to_string(&report)?,
         (false, true) => format!("{}\n{}", report.table(), report.praise()),
         (false, false) => report.table().to_string(),
@@ -118,10 +119,12 @@ mod tests {
     use crossbeam_channel::bounded;
     use netrx_channel::ChannelSource;
     use netrx_mock::Faults;
+    use serde_json::Value;
 
     use super::*;
     use crate::args::Source;
     use crate::feed::Order;
+    use crate::report::Run;
     use crate::traffic::Frame;
 
     /// The frame that suffers.
@@ -158,9 +161,19 @@ mod tests {
         })
     }
 
+    fn plan(flags: &str) -> Result<Plan> {
+        Args::try_parse_from(flags.split(' '))?.plan()
+    }
+
     fn exit(feed: Make, flags: &str) -> Result<ExitCode> {
-        let plan = Args::try_parse_from(flags.split(' '))?.plan()?;
-        carry_out(plan, feed, Arc::default())
+        carry_out(plan(flags)?, feed, Arc::default())
+    }
+
+    /// A run, and its figures as they are printed.
+    fn figures(feed: Make, flags: &str) -> Result<(Run, Value)> {
+        let run = run::run(plan(flags)?, feed, Arc::default())?;
+        let figures = serde_json::to_value(Report::new(&run))?;
+        Ok((run, figures))
     }
 
     #[test]
@@ -171,6 +184,31 @@ mod tests {
             assert_eq!(exit(sound, flags)?, ExitCode::SUCCESS, "{flags}");
             assert_eq!(exit(losing, flags)?, ExitCode::from(1), "{flags}");
             assert_eq!(exit(corrupting, flags)?, ExitCode::from(1), "{flags}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_frame_that_was_lost_or_differs_is_in_the_figures() -> Result<()> {
+        for (feed, delivered, corrupted) in
+            [(sound as Make, 1000, 0), (losing, 999, 0), (corrupting, 1000, 1)]
+        {
+            let (_, figures) = figures(feed, "inject --frames 1000")?;
+            assert_eq!(figures["frames_sent"], 1000);
+            assert_eq!(figures["frames_delivered"], delivered);
+            assert_eq!(figures["frames_corrupted"], corrupted);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn interrupts_are_those_that_the_worker_counts() -> Result<()> {
+        for flags in ["inject --frames 1000", "inject --frames 1000 --poll"] {
+            let (run, figures) = figures(sound, flags)?;
+            let stats = run.worked.stats;
+            assert!(stats.irqs_raised + stats.irqs_suppressed > 0, "{flags}");
+            assert_eq!(figures["irqs_raised"], stats.irqs_raised, "{flags}");
+            assert_eq!(figures["irqs_suppressed"], stats.irqs_suppressed, "{flags}");
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What a run came to: the table, the JSON object.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
@@ -16,13 +17,13 @@ use crate::run::duration;
 use crate::verdict;
 
 /// Everything that is left of a run.
-pub(crate) struct Run<'r> {
-    pub(crate) plan: &'r Plan,
+pub(crate) struct Run {
+    pub(crate) plan: Plan,
     /// Bytes in each of the guest's buffers.
     pub(crate) buffer: usize,
-    pub(crate) stamps: &'r Stamps,
-    pub(crate) worked: &'r Worked,
-    pub(crate) guest: &'r Guest,
+    pub(crate) stamps: Arc<Stamps>,
+    pub(crate) worked: Worked,
+    pub(crate) guest: Guest,
     /// Nothing moved any more, although not all had arrived.
     pub(crate) stuck: bool,
 }
@@ -51,7 +52,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(run: &Run<'_>) -> Self {
+    pub(crate) fn new(run: &Run) -> Self {
         let (desk, stats) = (&run.guest.desk, &run.worked.stats);
         let dropped = DropReason::ALL.map(|reason| (reason.name(), stats.dropped(reason)));
         Self {
@@ -60,7 +61,7 @@ impl Report {
             frames_corrupted: desk.verifier.corrupted(),
             frames_dropped: dropped.into(),
             bytes: desk.bytes,
-            seconds: duration(run.stamps, desk.last).as_secs_f64(),
+            seconds: duration(&run.stamps, desk.last).as_secs_f64(),
             irqs_raised: stats.irqs_raised,
             irqs_suppressed: stats.irqs_suppressed,
             latency_us: desk.latency.quantiles(),
@@ -146,7 +147,7 @@ fn count(count: u64) -> String {
 }
 
 /// The source, and the ring.
-fn head(run: &Run<'_>) -> [String; 2] {
+fn head(run: &Run) -> [String; 2] {
     let source = match run.plan.source {
         Source::Socketpair => "socketpair",
         Source::Channel => "channel",

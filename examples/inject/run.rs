@@ -19,7 +19,7 @@ use crate::irq::Raises;
 use crate::latency::{Latency, Stamps};
 use crate::machine::Machine;
 use crate::progress::Progress;
-use crate::report::{Report, Run};
+use crate::report::Run;
 use crate::verify::Verifier;
 
 /// How often the main thread looks. Nothing else waits for it.
@@ -47,7 +47,7 @@ struct Running {
 }
 
 /// Runs the plan to its end, or until `halt` is set: then the sending ends, and what is on its way still arrives.
-pub(crate) fn run(mut plan: Plan, feed: Make, halt: Arc<AtomicBool>) -> Result<Report> {
+pub(crate) fn run(mut plan: Plan, feed: Make, halt: Arc<AtomicBool>) -> Result<Run> {
     let stamps = Arc::new(Stamps::new());
     let machine = Machine::new(&plan)?;
     let buffer = machine.buffer;
@@ -61,7 +61,7 @@ pub(crate) fn run(mut plan: Plan, feed: Make, halt: Arc<AtomicBool>) -> Result<R
     if let Some(out) = guest.desk.out.take() {
         out.finish().context("cannot write what the guest got")?;
     }
-    Ok(Report::new(&Run { plan: &plan, buffer, stamps: &stamps, worked: &worked, guest: &guest, stuck }))
+    Ok(Run { plan, buffer, stamps, worked, guest, stuck })
 }
 
 fn start(

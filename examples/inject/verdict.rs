@@ -8,7 +8,7 @@ use crate::report::Run;
 use crate::verify::Verifier;
 
 /// One line for each thing that is not as it should be.
-pub(crate) fn failures(run: &Run<'_>) -> Vec<String> {
+pub(crate) fn failures(run: &Run) -> Vec<String> {
     let mut found = Vec::new();
     if run.stuck {
         found.push("nothing moved any more".to_owned());

@@ -148,6 +148,19 @@ fn what_the_guest_got_is_written_down() -> Outcome {
 }
 
 #[test]
+fn bytes_are_those_of_the_frames() -> Outcome {
+    let sent = Capture::open("examples/data/traffic.pcapng")?;
+    let frames = (0..3000).filter_map(|number| sent.frame(number % sent.len()));
+    let bytes = frames.map(|frame| frame.bytes.len() as u64).sum::<u64>();
+    for source in ["socketpair", "channel", "pcap --mrg"] {
+        let figures = figures(&format!("--frames 3000 --source {source}"))?;
+        assert_eq!(count(&figures, "bytes"), bytes, "{source}");
+    }
+    assert_eq!(count(&figures("--frames 3000 --size 60")?, "bytes"), 3000 * 60);
+    Ok(())
+}
+
+#[test]
 fn without_json_there_is_a_table_and_no_bar_without_a_terminal() -> Outcome {
     let output = inject("--frames 1234")?;
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
