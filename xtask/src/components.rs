@@ -1,4 +1,4 @@
-//! What suites need beside the Rust toolchain: each component can be looked for, installed, and given to a suite by
+//! What suites need beside cargo and rustc: each component can be looked for, installed, and given to a suite by
 //! environment variables. Rust toolchains belong to the user: rustup is never asked to fetch one, only named in reasons.
 
 mod cross_std;
@@ -18,6 +18,10 @@ pub(crate) type Env = Vec<(String, OsString)>;
 /// Something a suite needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Component {
+    /// `cargo fmt`
+    Rustfmt,
+    /// `cargo clippy`
+    Clippy,
     /// `cargo nextest`
     Nextest,
     /// A toolchain that answers to `cargo +nightly`
@@ -37,6 +41,8 @@ pub(crate) enum Component {
 impl Component {
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Rustfmt => "rustfmt",
+            Self::Clippy => "clippy",
             Self::Nextest => "cargo-nextest",
             Self::Nightly => "nightly toolchain",
             Self::CargoFuzz => "cargo-fuzz",
@@ -59,6 +65,8 @@ impl Component {
 
     fn is_here(self) -> bool {
         match self {
+            Self::Rustfmt => process::succeeds(process::cargo().args(["fmt", "--version"])),
+            Self::Clippy => process::succeeds(process::cargo().args(["clippy", "--version"])),
             Self::Nextest => process::succeeds(process::cargo().args(["nextest", "--version"])),
             Self::Nightly => process::succeeds(process::cargo().args(["+nightly", "--version"])),
             Self::CargoFuzz => process::succeeds(process::cargo().args(["fuzz", "--version"])),
@@ -71,6 +79,8 @@ impl Component {
 
     fn install(self) -> Result<()> {
         match self {
+            Self::Rustfmt => bail!("the toolchain has none, `rustup component add rustfmt` adds it"),
+            Self::Clippy => bail!("the toolchain has none, `rustup component add clippy` adds it"),
             Self::Nextest => cargo_install("cargo-nextest"),
             Self::Nightly => bail!("none answers to `cargo +nightly`"),
             Self::CargoFuzz => cargo_install("cargo-fuzz"),

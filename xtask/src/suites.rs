@@ -53,14 +53,14 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "format",
         about: "the code is formatted",
-        needs: &[],
+        needs: &[Component::Rustfmt],
         steps: &[step(&["fmt", "--all", "--check"])],
     },
     Suite {
         // The feature `libkqueue` links a system library; the suite `kqueue` lints it.
         name: "lint",
         about: "clippy finds nothing, in any target, with all features",
-        needs: &[],
+        needs: &[Component::Clippy],
         steps: &[
             step(&["clippy", "--workspace", "--exclude", "netrx-poller", "--exclude", "netrx-socketpair",
                    "--exclude", "netrx-tcp", "--all-targets", "--all-features", "--", "-D", "warnings"]),
@@ -127,7 +127,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "kqueue",
         about: "the code paths for kqueue, run on Linux against libkqueue",
-        needs: &[Component::Libkqueue],
+        needs: &[Component::Clippy, Component::Libkqueue],
         steps: &[
             step(&["clippy", "-p", "netrx-poller", "-p", "netrx-socketpair", "-p", "netrx-tcp", "--all-targets",
                    "--features", "libkqueue", "--", "-D", "warnings"]),
@@ -212,6 +212,25 @@ mod tests {
 
     #[test]
     fn the_listing_names_needs() {
-        assert!(listing().contains("libkqueue (needs libkqueue)\n"));
+        assert!(listing().contains("libkqueue (needs clippy, libkqueue)\n"));
+        assert!(listing().contains("formatted (needs rustfmt)\n"));
+    }
+
+    #[test]
+    fn a_suite_needs_what_its_steps_run() {
+        for suite in SUITES {
+            let commands = suite.steps.iter().filter_map(|step| match step {
+                Step::Cargo(cargo) => cargo.args.first(),
+                Step::Nextest(..) | Step::Fuzz | Step::Cross => None,
+            });
+            for command in commands {
+                let needed = match *command {
+                    "fmt" => Component::Rustfmt,
+                    "clippy" => Component::Clippy,
+                    _ => continue,
+                };
+                assert!(suite.needs.contains(&needed), "{} runs cargo {command}", suite.name);
+            }
+        }
     }
 }
