@@ -195,6 +195,4 @@ impl Window {
 }
 
 #[cfg(test)]
-mod simulation;
-#[cfg(test)]
 mod tests;

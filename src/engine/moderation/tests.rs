@@ -1,5 +1,7 @@
 //! Made-up time against the rules.
 
+mod simulation;
+
 use super::*;
 
 fn after(micros: u64, start: Instant) -> Instant {
