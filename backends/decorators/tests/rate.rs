@@ -306,15 +306,18 @@ fn a_source_that_may_not_send_goes_about_its_other_affairs() -> Tested {
     // The second frame is due in a minute.
     let mut worker = Worker::start(RateLimit::new(busy, Limits { frames: None, bytes: rate(1, 1) }))?;
     assert_eq!(worker.take(1)?.len(), 1);
-    for times in 1..=3 {
+    let mut before = 0;
+    for wakes in 0..3 {
         let begin = Instant::now();
-        while look().0 < times {
-            assert!(begin.elapsed() < STUCK, "it heard {} times that it is left alone", look().0);
+        while look().0 == before {
+            assert!(begin.elapsed() < STUCK, "it heard {before} times that it is left alone");
             thread::yield_now();
         }
         thread::sleep(QUIET);
         let (heard, waker) = look();
-        assert_eq!(heard, times, "once for each wake");
+        // At first it may have heard it of the worker, too, while the guest had no room.
+        assert!(wakes == 0 || heard == before + 1, "once for each wake, not {} times", heard - before);
+        before = heard;
         waker.ok_or("it was given none")?.wake();
     }
     worker.stop()?;
