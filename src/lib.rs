@@ -10,8 +10,8 @@
 //! guest's kick --> RxWorkerSlot::kick --> the worker looks again
 //! ```
 //!
-//! 1. **reserve**: the [`ring`] pops chains that the guest made available. What is used of the
-//!    guest's words was read once and checked; a chain that makes no sense is completed with length 0 and counted.
+//! 1. **reserve**: the [`ring`] pops chains that the guest made available. What is used of the guest's words was read
+//!    once and checked; a chain that makes no sense is completed with length 0 and counted.
 //! 2. **copy**: the [source](FrameSource) [`put`](RxSpace::put)s a frame it has, or has the kernel read into buffers it
 //!    was [`lent`](RxSpace::lend). The header is made from the frame's [metadata](FrameMeta), as far as the driver
 //!    acknowledged the features.

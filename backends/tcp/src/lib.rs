@@ -49,8 +49,9 @@
 //! # What it does not
 //! There are no options in its headers: agree on neither timestamps nor selective acknowledgements in the handshake.
 //! It keeps no `TIME-WAIT`: a segment that comes after the end gets [`ControlError::Ended`], and the datapath
-//! answers. Nor does it end a connection whose guest neither ends nor answers while nothing is owed to it: a datapath drops
-//! those of a guest that has reset its card. VLAN tags and ECN are not served; urgent bytes stay in the stream, and are not pointed at.
+//! answers. Nor does it end a connection whose guest is silent while nothing is owed to it: a datapath drops those of a
+//! guest that has reset its card. VLAN tags and ECN are not served; urgent bytes stay in the stream, and are not pointed
+//! at.
 //!
 //! While the guest has no buffers posted, what it says of connections is still heard, and those that end free their
 //! sockets; but nothing is read, so the end of a stream waits. What there was no room to send again is not counted as

@@ -152,7 +152,7 @@ pub enum Refusal {
     #[error("the descriptor is none of a TCP socket")]
     NotAStream,
     /// Another connection of the source's has the same ends, as its guest sees them or as its host does, or its end was not
-    /// taken note of yet.
+    /// taken note of yet. Sockets of two network namespaces may look like one.
     #[error(
         "there is a connection between these ends, or of this socket, already: let that end, and take its end"
     )]
