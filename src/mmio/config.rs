@@ -7,7 +7,7 @@ use crate::spec::ring::MAX_SIZE;
 /// What the consumer decides about a network card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NetConfig {
-    /// The card's address.
+    /// The card's address, which is a single card's.
     pub mac: [u8; 6],
     /// The link's largest packet in bytes, from 68 (section 5.1.4.1), if the driver is to be told.
     pub mtu: Option<u16>,
@@ -43,6 +43,9 @@ pub enum NetConfigError {
     /// The largest queue size is none.
     #[error("queues of at most {0} descriptors: the size must be a power of two from 1 to 32768")]
     QueueMax(u16),
+    /// The address is one of a group, or none: drivers make up another one then.
+    #[error("{0:02x?} is the address of no card: it must be unicast, and not all zeros")]
+    Mac([u8; 6]),
     /// The MTU is below what IPv4 demands.
     #[error("an MTU of {0} bytes: it must be at least 68")]
     Mtu(u16),
@@ -87,6 +90,9 @@ impl NetConfig {
         }
         if !self.queue_max.is_power_of_two() || self.queue_max > MAX_SIZE {
             return Err(NetConfigError::QueueMax(self.queue_max));
+        }
+        if self.mac[0] & 1 != 0 || self.mac == [0; 6] {
+            return Err(NetConfigError::Mac(self.mac));
         }
         if let Some(mtu) = self.mtu.filter(|mtu| *mtu < MIN_MTU) {
             return Err(NetConfigError::Mtu(mtu));

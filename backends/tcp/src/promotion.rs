@@ -12,7 +12,7 @@ use crate::sys;
 /// One end of a connection, as the guest's frames show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Its Ethernet address.
+    /// Its Ethernet address, which is a single card's.
     pub mac: [u8; 6],
     /// Its IP address and port.
     pub addr: SocketAddr,
@@ -92,6 +92,9 @@ impl Promotion {
         if let Some(end) = [remote, guest].into_iter().find(|end| !is_an_end(end)) {
             return Err(Refusal::NoEnd(end));
         }
+        if let Some(mac) = [self.remote.mac, self.guest.mac].into_iter().find(|mac| !is_a_card(mac)) {
+            return Err(Refusal::NoCard(mac));
+        }
         if (remote.ip(), remote.port()) == (guest.ip(), guest.port()) {
             return Err(Refusal::SameEnd(guest));
         }
@@ -108,6 +111,11 @@ fn is_an_end(addr: &SocketAddr) -> bool {
     let ip = addr.ip();
     let everyone = ip == Ipv4Addr::BROADCAST;
     addr.port() != 0 && !everyone && !ip.is_multicast() && !ip.is_unspecified()
+}
+
+/// Whether frames can be for it alone, and come from there.
+fn is_a_card(mac: &[u8; 6]) -> bool {
+    mac[0] & 1 == 0 && *mac != [0; 6]
 }
 
 /// A connection that was not taken over; it is given back, stream and all.
@@ -131,6 +139,9 @@ pub enum Refusal {
     /// An address or port is none that a connection has.
     #[error("{0} is no end of a connection: that has a unicast address, and a port that is not 0")]
     NoEnd(SocketAddr),
+    /// An Ethernet address is one of a group, or none.
+    #[error("{0:02x?} is the address of no card: it must be unicast, and not all zeros")]
+    NoCard([u8; 6]),
     /// Both ends have the same address and port.
     #[error("both ends are {0}: a connection of the guest's with itself is none of its host's")]
     SameEnd(SocketAddr),

@@ -82,6 +82,13 @@ fn what_is_no_end_of_a_connection_is_refused() {
             assert!(matches!(refused, Refusal::NoEnd(end) if end == none), "{none}: {refused}");
         }
     }
+    for none in [[0; 6], [0xff; 6], [1, 0, 0x5e, 0, 0, 1]] {
+        let refusals = [
+            refused(&bare, |promotion| promotion.guest.mac = none),
+            refused(&bare, |promotion| promotion.remote.mac = none),
+        ];
+        assert!(refusals.iter().all(|refusal| matches!(refusal, Refusal::NoCard(mac) if *mac == none)));
+    }
     for same in ["10.0.0.2:4000", "[fe80::1]:4000"].map(address) {
         let refused =
             refused(&bare, |promotion| (promotion.guest.addr, promotion.remote.addr) = (same, same));

@@ -279,6 +279,9 @@ fn what_cannot_be_offered() {
         assert_eq!(Bank::new(&config).err(), Some(NetConfigError::QueueMax(queue_max)));
     }
     assert_eq!(Bank::new(&NetConfig { mtu: Some(67), ..plain }).err(), Some(NetConfigError::Mtu(67)));
+    for mac in [[0; 6], [0xff; 6], [1, 0, 0x5e, 0, 0, 1]] {
+        assert_eq!(Bank::new(&NetConfig { mac, ..plain }).err(), Some(NetConfigError::Mac(mac)));
+    }
     let silent = Bank::new(&NetConfig { mtu: None, ..plain });
     assert!(silent.is_ok_and(|bank| !bank.offered.has(Features::MTU)));
 }
