@@ -215,11 +215,12 @@ fn lend_chains(space: &mut RxSpace<'_>, largest: usize, frames: usize) {
         return space.ring.pool().lend(frames, header, 0);
     }
     let need = header.saturating_add(largest);
-    // A frame takes whole chains, and they are mostly of one length.
-    space.reserve(Want { chains: 1, bytes: 0 });
-    let chain = space.ring.pool().front_capacity().unwrap_or(1);
-    let each = need.checked_next_multiple_of(chain).unwrap_or(need);
-    let all = each.saturating_mul(frames - 1).saturating_add(need);
-    space.reserve(Want { chains: frames, bytes: need.max(all.min(MOST_AHEAD)) });
+    // A frame takes whole chains, and they are mostly of one length: that of the first, once there are any for a frame.
+    if space.reserve(Want { chains: 1, bytes: need }) && frames > 1 {
+        let chain = space.ring.pool().front_capacity().unwrap_or(1);
+        let each = need.checked_next_multiple_of(chain).unwrap_or(need);
+        let all = each.saturating_mul(frames - 1).saturating_add(need).min(MOST_AHEAD);
+        space.reserve(Want { chains: frames, bytes: need.max(all) });
+    }
     space.ring.pool().lend(frames, header, need);
 }
