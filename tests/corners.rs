@@ -7,9 +7,11 @@ use std::time::Instant;
 use anyhow::Result;
 use netrx::engine::{Budget, Moderation, Stats, WhenFull};
 use netrx::mem::{GuestArray, Translator};
-use netrx::ring::{Cursor, RingConfig, SplitRing};
+use netrx::ring::{Cursor, RingConfig, RingError, SplitRing};
 use netrx::space::Tape;
-use netrx::{DropReason, Engine, EngineConfig, Features, FrameMeta, Placed, Progress, Received, RxSpace};
+use netrx::{
+    DropReason, Engine, EngineConfig, EngineError, Features, FrameMeta, Placed, Progress, Received, RxSpace,
+};
 use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Rig, Shape, from_fn};
 
 const FRAME: [u8; 60] = [7; 60];
@@ -122,6 +124,36 @@ fn a_guest_that_keeps_pace_cannot_have_more_than_a_ring_staged() -> Result<()> {
     let stats = rig.stats();
     assert!(matches!(outcome, Ok(Err(_))), "the ring is broken: {outcome:?} {stats:?}");
     assert!(stats.chains_bad <= u64::from(size) && stats.chains_used <= 1, "{stats:?}");
+    Ok(())
+}
+
+/// Once read, the index turns to nonsense. Nobody finds that out before the chains of then are used.
+#[test]
+fn the_available_index_is_read_once_for_a_batch() -> Result<()> {
+    let put = |space: &mut RxSpace<'_>| space.put(&FRAME, FrameMeta::PLAIN);
+    let burst = |space: &mut RxSpace<'_>| match space.put_burst([&FRAME]) {
+        0 => Placed::NoRoom,
+        _ => Placed::Delivered,
+    };
+    let lend = |space: &mut RxSpace<'_>| {
+        space.lend(100, 1).map_or(Placed::NoRoom, |mut lent| lent.fill(FRAME.len(), FrameMeta::PLAIN))
+    };
+    for place in [put, burst, lend] {
+        let mut rig = rig(8, EngineConfig::default())?;
+        rig.driver.post(4);
+        let Rig { driver, engine, .. } = &mut rig;
+        let mut placed = 0;
+        let mut source = from_fn(|space| {
+            while place(space) == Placed::Delivered {
+                placed += 1;
+                driver.hostile().avail_index(999);
+            }
+            Received::More
+        });
+        let outcome = engine.poll(&mut source, Instant::now());
+        let jump = matches!(outcome, Err(EngineError::Ring(RingError::IndexJump { index: 999, .. })));
+        assert!(jump && placed == 4, "{placed} frames, then {outcome:?}");
+    }
     Ok(())
 }
 
