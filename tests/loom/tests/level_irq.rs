@@ -5,12 +5,15 @@
 
 #![cfg(loom)]
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
+use netrx::mmio::Discard;
 use netrx::spec::mmio::Register;
 use netrx::spec::mmio::interrupt::{CONFIG, USED};
-use netrx::{Features, IrqError, IrqLine, Progress};
+use netrx::{Features, IrqError, IrqLine, LevelLine, MmioDevice, NetConfig, Progress};
 use netrx_loom::{Card, FLAGS, Few, Guest, check, engine, event_idx};
 
 /// A card that is not live: its line alone.
@@ -114,4 +117,36 @@ fn busy_while_acknowledged() {
             assert_eq!(card.settled(), Some(false));
         });
     }
+}
+
+/// A line whose setting orders nothing for those who set it: a hypervisor does not promise that.
+#[derive(Clone, Default)]
+struct Wire(Arc<AtomicBool>);
+
+impl LevelLine for Wire {
+    fn set(&self, high: bool) -> Result<(), IrqError> {
+        self.0.swap(high, Ordering::Relaxed);
+        // Time passes before it returns: others have their turn at an atomic access, and not at a fence.
+        self.0.load(Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// One thread raises while the guest acknowledges an interrupt from before: the line ends as the register says.
+#[test]
+fn a_line_that_orders_nothing() {
+    check(4, || {
+        let (guest, wire, config) =
+            (Guest::new(1, 64, FLAGS), Wire::default(), NetConfig::new([2, 0, 0, 0, 0, 1]));
+        let device = MmioDevice::new("loom", &config, guest.memory(), wire.clone(), Discard::default());
+        let Ok(device) = device else { unreachable!("its configuration makes sense") };
+        let mut worker = device.irq();
+        assert!(worker.raise().is_ok());
+        let worker = thread::spawn(move || worker.raise().is_ok());
+        assert!(device.write(Register::InterruptAck as u64, &USED.to_le_bytes()).is_ok());
+        assert!(worker.join().is_ok_and(|raised| raised));
+        let mut status = [0; 4];
+        device.read(Register::InterruptStatus as u64, &mut status);
+        assert_eq!(wire.0.load(Ordering::Relaxed), u32::from_le_bytes(status) != 0);
+    });
 }
