@@ -157,6 +157,43 @@ fn the_available_index_is_read_once_for_a_batch() -> Result<()> {
     Ok(())
 }
 
+/// Each chain is a head of its own and the same 511 descriptors; a turn looks at 65536.
+#[test]
+fn a_turn_looks_at_no_more_descriptors_than_it_may() -> Result<()> {
+    let size = 1024;
+    let budget = Budget { frames: u32::MAX, bytes: u64::MAX };
+    let mut rig =
+        rig(size, EngineConfig { budget, moderation: Moderation::NONE, ..EngineConfig::default() })?;
+    let at = rig.driver.hostile().buffers(0)[0].0;
+    for index in 512..size {
+        let (flags, next) = if index == size - 1 { (2, 0) } else { (3, index + 1) };
+        rig.driver.hostile().descriptor(index, at, 1, flags, next);
+    }
+    for head in 0..512 {
+        rig.driver.hostile().descriptor(head, at, 1, 3, 513).offer(head);
+    }
+    let mut left = 512;
+    let mut source = from_fn(|space| {
+        while left > 0 {
+            if space.put(&FRAME, FrameMeta::PLAIN) == Placed::NoRoom {
+                return Received::More;
+            }
+            left -= 1;
+        }
+        Received::Empty
+    });
+    let turns: Vec<_> = (0..4)
+        .map(|_| {
+            rig.engine
+                .poll(&mut source, Instant::now())
+                .map(|progress| (progress, rig.stats().frames_delivered))
+        })
+        .collect::<Result<_, _>>()?;
+    let more = |frames| (Progress::More, frames);
+    assert_eq!(turns, [more(128), more(256), more(384), (Progress::Idle, 512)]);
+    Ok(())
+}
+
 #[test]
 fn a_budget_of_no_bytes_lets_one_frame_pass() -> Result<()> {
     for lends in [false, true] {

@@ -1,7 +1,9 @@
-//! Memory whose layout changes: it is not there at all when the next turn begins, or what was popped is gone or elsewhere.
+//! Memory whose layout changes: it panics or is not there at all when the next turn begins, or what was popped is gone or
+//! elsewhere.
 
 #![allow(unsafe_code, reason = "forwards the contract of the memory that it hides")]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -13,7 +15,8 @@ use netrx::ring::{SplitRing, TxReader};
 use netrx::{Engine, EngineConfig, Features, Gpa, GuestMemory, Progress};
 use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, ScriptedSource, Shape};
 
-/// Memory of which only what is below an address is there, and the rest elsewhere or nowhere; it tells of a change once.
+/// Memory of which only what is below an address is there, and the rest elsewhere or nowhere; it tells of a change once. At
+/// [`PANIC`] it panics.
 struct Ebbing {
     memory: MockMemory,
     elsewhere: Option<MockMemory>,
@@ -21,10 +24,14 @@ struct Ebbing {
     has_told: bool,
 }
 
+const PANIC: u64 = 1;
+
 // SAFETY: forwards to the memories it holds, which keep all of their mappings: what is hidden is mapped all the same.
 unsafe impl GuestMemory for Ebbing {
     fn region(&self, at: Gpa) -> Option<Region<'_>> {
-        let is_here = at.0 < self.shore.load(Ordering::Relaxed);
+        let shore = self.shore.load(Ordering::Relaxed);
+        assert_ne!(shore, PANIC, "the memory's own code fails");
+        let is_here = at.0 < shore;
         if is_here { self.memory.region(at) } else { self.elsewhere.as_ref()?.region(at) }
     }
 
@@ -47,11 +54,15 @@ fn a_change_outlives_a_turn_that_could_not_begin() -> Result<()> {
     let ebbing = Ebbing { memory, elsewhere: None, shore: Arc::clone(&shore), has_told: false };
     let mut reader = TxReader::new(driver.ring_config(), features, ebbing)?;
     assert!(reader.turn()?.frame()?.is_some(), "it is looked at, and not sent yet");
-    shore.store(0, Ordering::Relaxed);
-    assert!(reader.turn().is_err(), "not even the ring is there");
+    shore.store(PANIC, Ordering::Relaxed);
+    assert!(catch_unwind(AssertUnwindSafe(|| reader.turn().is_ok())).is_err());
     shore.store(high.0, Ordering::Relaxed);
     assert!(reader.turn()?.frame()?.is_none(), "its bytes are not there any more");
     assert_eq!(reader.stats().chains_bad, 1);
+    shore.store(0, Ordering::Relaxed);
+    assert!(reader.turn().is_err(), "not even the ring is there");
+    shore.store(u64::MAX, Ordering::Relaxed);
+    assert!(reader.turn().is_err(), "what is broken stays so");
     Ok(())
 }
 

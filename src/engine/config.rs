@@ -25,6 +25,8 @@ pub enum WhenFull {
 }
 
 /// How much work one turn may do, in the units that cost time. At least one frame is always allowed.
+///
+/// However much that is, a turn looks at 65536 descriptors at the most: the chains of a hostile guest may share them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// Frames, and chains of the guest's that made no sense.

@@ -60,7 +60,6 @@ pub struct Engine<M, I> {
     moderator: Moderator,
     config: EngineConfig,
     counters: Arc<Counters>,
-    broken: Option<RingError>,
 }
 
 /// How a turn ended, and so what to wait for.
@@ -104,7 +103,6 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
             moderator: Moderator::new(config.moderation),
             config,
             counters: Arc::default(),
-            broken: None,
         }
     }
 
@@ -145,13 +143,12 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
         source: &mut S,
         clock: impl Clock,
     ) -> Result<Progress, EngineError> {
-        if let Some(error) = self.broken {
+        if let Some(error) = self.ring.broken() {
             return Err(error.into());
         }
         let progress = self.turn(&clock).and_then(|mut turn| turn.run(source));
         if let Err(EngineError::Ring(error)) = &progress {
             tracing::debug!(%error, "the guest has broken its receive ring");
-            self.broken = Some(*error);
         }
         progress
     }
@@ -172,9 +169,7 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
 
     /// Does all that is left to do, before [`take_apart`](Self::take_apart).
     pub(crate) fn wind_down(&mut self) {
-        if self.broken.is_none()
-            && let Ok(mut turn) = self.turn(&SystemClock)
-        {
+        if let Ok(mut turn) = self.turn(&SystemClock) {
             turn.finish();
         }
     }

@@ -38,7 +38,7 @@ impl<I: IrqLine> Turn<'_, I> {
             let before = self.space.tally().taken;
             let outcome = self.copy(source, discard)?;
             self.publish();
-            if let Some(error) = self.space.broken() {
+            if let Some(error) = self.space.ring.broken() {
                 return Err(error.into());
             }
             let full = self.space.is_full();

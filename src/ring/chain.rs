@@ -113,7 +113,7 @@ pub(super) struct Walk<'w, 't, M: ?Sized> {
     /// The shortest chain that is of use, in bytes.
     pub(super) min_chain: usize,
     /// How many descriptors may still be looked at; a chain that was begun is walked to its end all the same.
-    pub(super) fuel: &'w mut u16,
+    pub(super) fuel: &'w mut u32,
 }
 
 impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {

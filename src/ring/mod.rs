@@ -113,7 +113,7 @@ pub(crate) trait Ring {
     fn close_lane(&mut self) -> usize;
 
     /// Pops available chains into the pool, reading each of the driver's words once. Returns whether it has all that
-    /// was wanted; if not, there are no more, or they take too long to look at, which [`arm`](Self::arm) tells.
+    /// was wanted; if not, there are no more, or [as many were looked at](Self::is_spent) as a turn may.
     ///
     /// # Errors
     /// When the ring makes no sense as a whole.
@@ -124,6 +124,12 @@ pub(crate) trait Ring {
 
     /// The popped chains.
     fn pool(&mut self) -> &mut Pool;
+
+    /// The same, to look at what is lent.
+    fn loan(&self) -> &Pool;
+
+    /// Records that a frame was read to the chains of `slot`, which stay free.
+    fn log_dropped(&self, slot: Slot);
 
     /// Stages every filled chain of the pool: its used entry is written behind those that the driver can see.
     fn stage_filled(&mut self);
@@ -148,21 +154,32 @@ pub(crate) trait Ring {
     /// How many chains the driver can make available at once.
     fn size(&self) -> usize;
 
+    /// Whether as many descriptors were looked at as a turn may: there may be more chains, and they wait for the next.
+    fn is_spent(&self) -> bool;
+
+    /// What was found to be wrong with the ring: it stays so.
+    fn broken(&self) -> Option<RingError>;
+
     /// What happened so far.
     fn ledger(&self) -> Ledger;
 }
 
-/// Why a ring makes no sense any more: the device needs a reset.
+/// Why a ring makes no sense any more, for as long as there is one: the device needs a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RingError {
-    /// The driver's index says that more chains are available than the ring holds.
-    #[error("the driver made {jump} chains available in a ring of {size} (its index is {index})")]
+    /// The driver's index went back behind chains that were popped, or says that more are available than the ring holds.
+    #[error(
+        "the driver's index, {index}, is not between {popped}, up to which chains were popped, and {size} beyond {published}, \
+         up to which they came back"
+    )]
     IndexJump {
         /// The driver's index.
         index: u16,
-        /// Chains it claims to have made available and not yet got back.
-        jump: u16,
+        /// Up to where chains were popped.
+        popped: u16,
+        /// Up to where the driver has seen them come back.
+        published: u16,
         /// The ring's size.
         size: u16,
     },

@@ -79,6 +79,11 @@ impl Pool {
         self.chains.iter().skip(self.next).map(|chain| usize::from(chain.entries))
     }
 
+    /// Where the chain begins that was popped last.
+    pub(crate) fn last_at(&self) -> Option<Gpa> {
+        self.chains.last().map(|chain| chain.first.at)
+    }
+
     /// How many bytes the chain that was popped last holds.
     pub(crate) fn last_capacity(&self) -> usize {
         self.chains.last().map_or(0, |chain| chain.capacity as usize)

@@ -3,7 +3,7 @@
 use super::areas::Areas;
 use super::chain::Access;
 use super::{ConfigError, Cursor, Ledger, Pool, RingConfig, RingError, SplitTurn};
-use crate::mem::{GuestMemory, Translator};
+use crate::mem::{Gpa, GuestMemory, Translator};
 use crate::spec::{Features, HeaderRules, MIN_FRAME};
 
 /// A split ring that was validated and is live.
@@ -33,6 +33,10 @@ pub struct SplitRing {
     /// The pool's addresses are of an earlier layout of the memory.
     pub(super) moved: bool,
     pub(super) ledger: Ledger,
+    /// Where the chain begins that was walked last: the driver's buffers are looked for in its region first.
+    pub(super) hint: Option<Gpa>,
+    /// What was found to be wrong, once and for all.
+    pub(super) broken: Option<RingError>,
 }
 
 /// Features under which the driver takes the ring or its headers for something else, or relies on an order that is not kept.
@@ -74,6 +78,8 @@ impl SplitRing {
             pool: Pool::default(),
             moved: false,
             ledger: Ledger::default(),
+            hint: None,
+            broken: None,
         })
     }
 
@@ -99,12 +105,20 @@ impl SplitRing {
         self.rules
     }
 
+    /// What was found to be wrong with it.
+    pub(crate) fn broken(&self) -> Option<RingError> {
+        self.broken
+    }
+
     /// Maps the ring for a turn, in the memory's layout as it is now.
     #[inline(always)]
     pub(crate) fn turn<'t, M: GuestMemory>(
         &'t mut self,
         memory: &'t mut M,
     ) -> Result<SplitTurn<'t>, RingError> {
+        if let Some(error) = self.broken {
+            return Err(error);
+        }
         self.moved |= memory.refresh();
         if self.moved {
             self.follow(memory)?;

@@ -56,7 +56,7 @@ impl<M: GuestMemory> TxReader<M> {
     /// Begins a turn. Frames that the turn before did not complete come again.
     ///
     /// # Errors
-    /// When the ring is not in guest memory any more.
+    /// When the ring is not in guest memory any more, or was found broken before, as it stays.
     pub fn turn(&mut self) -> Result<TxTurn<'_>, RingError> {
         let Self { ring, memory, refused, sent, bytes } = self;
         let header_len = ring.rules().len();
@@ -90,8 +90,8 @@ pub struct TxTurn<'t> {
 }
 
 impl<'t> TxTurn<'t> {
-    /// The next frame that is not completed. `None` when there is none, or when looking at bad chains has taken long enough:
-    /// publish, then let [`arm`](Self::arm) tell which.
+    /// The next frame that is not completed. `None` when there is none, or when looking at chains has taken long enough for a
+    /// turn: publish, then let [`arm`](Self::arm) tell which.
     ///
     /// # Errors
     /// When the ring makes no sense as a whole: the VMM sets `DEVICE_NEEDS_RESET`.

@@ -18,21 +18,23 @@ pub(crate) struct SplitTurn<'t> {
     /// The memory keeps a dirty log: frames go through the pool, which remembers where they were written.
     logged: bool,
     lane: Lane<'t>,
-    /// Descriptors that the current reserving may still look at.
-    fuel: u16,
+    /// Descriptors that may still be looked at.
+    fuel: u32,
 }
 
-/// How many descriptors one reserving looks at. Chains may share descriptors, so that those of a hostile guest come to
-/// the square of the queue's size.
-const FUEL: u16 = MAX_SIZE;
+/// How many descriptors a turn looks at. Chains may share descriptors, so that those of a hostile guest come to the square
+/// of the queue's size.
+const FUEL: u32 = 2 * MAX_SIZE as u32;
 
 impl<'t> SplitTurn<'t> {
     #[inline(always)]
     pub(super) fn new<M: GuestMemory>(ring: &'t mut SplitRing, memory: &'t M) -> Result<Self, RingError> {
         let logged = memory.logs_writes();
         let mut memory: Translator<'t, dyn GuestMemory + 't> = Translator::new(memory);
-        let areas = Areas::map(&ring.config, &mut memory)?;
-        Ok(Self { ring, areas, memory, logged, lane: Lane::default(), fuel: 0 })
+        let areas = Areas::map(&ring.config, &mut memory).inspect_err(|error| ring.broken = Some(*error))?;
+        // If nothing backs that address any more, the used ring's region is as good.
+        let _ = ring.hint.map(|at| memory.run(at, 1));
+        Ok(Self { ring, areas, memory, logged, lane: Lane::default(), fuel: FUEL })
     }
 
     /// Renews the pool's addresses after the memory's layout changed; a chain that is not backed as it was is staged with
@@ -40,18 +42,6 @@ impl<'t> SplitTurn<'t> {
     pub(super) fn retranslate(&mut self) {
         for chain in self.ring.pool.retranslate(&mut self.memory) {
             self.stage_empty(chain);
-        }
-    }
-
-    /// The pool, to look at its loan.
-    pub(crate) fn loan(&self) -> &Pool {
-        &self.ring.pool
-    }
-
-    /// Records that a frame was read to the chains of `slot`, which stay free.
-    pub(crate) fn log_dropped(&self, slot: Slot) {
-        if self.logged {
-            self.ring.pool.for_each_lent(slot, |at, len| self.memory.mark_written(at, len));
         }
     }
 
@@ -91,7 +81,7 @@ impl<'t> SplitTurn<'t> {
         let mut finder = Finder::new(&self.areas, self.memory.remembered(), heads.batch());
         let mut popped = 0;
         let mut bytes = 0;
-        let available = usize::from(seen.wrapping_sub(cursor.next_avail)).min(usize::from(self.fuel));
+        let available = usize::from(seen.wrapping_sub(cursor.next_avail)).min(self.fuel as usize);
         let avail = self.areas.avail_run(cursor.next_avail, available);
         while popped < avail.len() && (popped < want.chains || bytes < want.bytes) {
             let Some(id) = avail.load::<u16, 0>(popped) else { break };
@@ -108,7 +98,7 @@ impl<'t> SplitTurn<'t> {
             popped += 1;
         }
         cursor.next_avail = cursor.next_avail.wrapping_add(popped as u16);
-        self.fuel -= popped as u16;
+        self.fuel -= popped as u32;
         (popped, bytes)
     }
 
@@ -129,6 +119,7 @@ impl<'t> SplitTurn<'t> {
             fuel: &mut self.fuel,
         };
         walk.into_pool(&mut ring.pool, popped).inspect_err(|_| ring.heads.complete(popped.id))?;
+        ring.hint = ring.pool.last_at();
         ring.chained = ring.access == Access::Read || !ring.pool.last_is_single();
         Ok(())
     }
@@ -157,7 +148,10 @@ impl Ring for SplitTurn<'_> {
         let jump = index.wrapping_sub(ring.published);
         let popped = ring.cursor.next_avail.wrapping_sub(ring.published);
         if jump < popped || jump > ring.config.size {
-            return Err(RingError::IndexJump { index, jump, size: ring.config.size });
+            let (popped, published) = (ring.cursor.next_avail, ring.published);
+            let error = RingError::IndexJump { index, popped, published, size: ring.config.size };
+            ring.broken = Some(error);
+            return Err(error);
         }
         ring.seen = index;
         if ring.armed && index != ring.cursor.next_avail {
@@ -206,13 +200,12 @@ impl Ring for SplitTurn<'_> {
     fn reserve(&mut self, want: Want) -> Result<bool, RingError> {
         let mut bytes = if want.bytes > 0 { self.ring.pool.free_bytes() } else { 0 };
         let mut left = self.size();
-        self.fuel = FUEL;
         loop {
             let free = self.ring.pool.free();
             if free >= want.chains && bytes >= want.bytes {
                 return Ok(true);
             }
-            let spent = left == 0 || self.fuel == 0;
+            let spent = left == 0 || self.is_spent();
             if !spent && self.ring.cursor.next_avail == self.ring.seen {
                 self.look()?;
             }
@@ -240,6 +233,16 @@ impl Ring for SplitTurn<'_> {
 
     fn pool(&mut self) -> &mut Pool {
         &mut self.ring.pool
+    }
+
+    fn loan(&self) -> &Pool {
+        &self.ring.pool
+    }
+
+    fn log_dropped(&self, slot: Slot) {
+        if self.logged {
+            self.ring.pool.for_each_lent(slot, |at, len| self.memory.mark_written(at, len));
+        }
     }
 
     fn stage_filled(&mut self) {
@@ -327,6 +330,15 @@ impl Ring for SplitTurn<'_> {
 
     fn size(&self) -> usize {
         usize::from(self.ring.config.size)
+    }
+
+    #[inline]
+    fn is_spent(&self) -> bool {
+        self.fuel == 0
+    }
+
+    fn broken(&self) -> Option<RingError> {
+        self.ring.broken
     }
 
     #[inline]

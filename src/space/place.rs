@@ -25,7 +25,6 @@ pub struct RxSpace<'t> {
     pub(super) is_share: bool,
     /// Where frames are recorded for a decorator.
     pub(super) tape: Option<Tape>,
-    pub(super) broken: Option<RingError>,
 }
 
 /// What the turn may still take, beside what the guest has room for.
@@ -64,7 +63,6 @@ impl<'t> RxSpace<'t> {
             declined: false,
             is_share: false,
             tape: None,
-            broken: None,
         }
     }
 
@@ -111,7 +109,7 @@ impl<'t> RxSpace<'t> {
     /// Whether the turn's budget is spent.
     #[inline]
     pub(crate) fn is_spent(&self) -> bool {
-        self.budget.frames == 0 || self.tally.bytes >= self.budget.bytes
+        self.budget.frames == 0 || self.tally.bytes >= self.budget.bytes || self.ring.is_spent()
     }
 
     /// What was taken so far.
@@ -156,11 +154,6 @@ impl<'t> RxSpace<'t> {
     /// Whether a frame was turned away because the guest has no room for it.
     pub(crate) fn is_full(&self) -> bool {
         self.full
-    }
-
-    /// What was found to be wrong with the ring.
-    pub(crate) fn broken(&self) -> Option<RingError> {
-        self.broken
     }
 
     /// The features that the driver acknowledged: what a source that makes its frames may leave to the guest.
@@ -266,7 +259,8 @@ impl<'t> RxSpace<'t> {
                 return Placed::NoRoom;
             }
             if !self.ring.has_more() {
-                self.look();
+                // A ring that makes no sense has nothing, and remembers why.
+                let _ = self.ring.look();
             }
             self.open_lane();
             if self.put_in_lane(frame) {
@@ -284,13 +278,6 @@ impl<'t> RxSpace<'t> {
     pub fn lend(&mut self, largest: usize, frames: usize) -> Option<Lent<'_, 't>> {
         self.close_lane();
         Lent::new(self, largest, frames)
-    }
-
-    /// Looks what the driver has posted meanwhile; a ring that makes no sense has nothing.
-    fn look(&mut self) {
-        if let Err(error) = self.ring.look() {
-            self.broken = Some(error);
-        }
     }
 
     pub(super) fn delivered(&mut self, len: usize) -> Placed {

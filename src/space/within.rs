@@ -5,6 +5,7 @@
 //! both end when the inner `recv` does, even by a panic.
 
 use super::{DropReason, RxSpace, Tape};
+use crate::ring::Ring;
 
 /// How much a source may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +120,7 @@ impl<'s, 't> Share<'s, 't> {
             delivered: taken - self.before.0 - dropped,
             dropped,
             bytes: bytes - self.before.1,
-            room: self.space.left > 0 && !self.space.is_full() && self.space.broken().is_none(),
+            room: self.space.left > 0 && !self.space.is_full() && self.space.ring.broken().is_none(),
         }
     }
 
