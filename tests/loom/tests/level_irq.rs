@@ -119,6 +119,23 @@ fn busy_while_acknowledged() {
     }
 }
 
+/// The line is busy once, and two threads raise, once each and for reasons of their own. One of them may be told that it was
+/// busy; then the guest is interrupted by the other's call, which cannot count on that one.
+#[test]
+fn nobody_counts_on_a_call_that_fails() {
+    check(4, || {
+        let card = card(&Guest::new(1, 64, FLAGS));
+        let (mut worker, vmm) = (card.device().irq(), card.device().irq());
+        assert!(worker.raise().is_ok(), "the line is as it should be");
+        assert_eq!(card.sleep(), USED);
+        card.refuse(1);
+        let worker = thread::spawn(move || worker.raise().is_ok());
+        let told = vmm.needs_reset().is_ok();
+        assert!(worker.join().is_ok_and(|raised| raised) || told, "it was busy once");
+        assert_ne!(card.sleep(), 0);
+    });
+}
+
 /// A line whose setting orders nothing for those who set it: a hypervisor does not promise that.
 #[derive(Clone, Default)]
 struct Wire(Arc<AtomicBool>);
