@@ -64,10 +64,10 @@ pub enum IrqError {
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// How often a busy line is tried by somebody who will not come again, and how long it is left alone in between: a tenth of
-/// a second in all.
+/// How often a busy line is tried by somebody who will not come again: for a tenth of a second in all.
 const TRIES: u32 = if cfg!(loom) { 3 } else { 1000 };
-const PAUSE: Duration = Duration::from_micros(100);
+/// How long a busy line is left alone before the next try.
+pub(crate) const PAUSE: Duration = Duration::from_micros(100);
 
 /// Makes a call of a line that nobody would make again if it found the line busy.
 pub(crate) fn insist(mut call: impl FnMut() -> Result<(), IrqError>) -> Result<(), IrqError> {

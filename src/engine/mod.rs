@@ -163,15 +163,14 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
     ///
     /// Returns where the ring stands, and the parts.
     pub fn finish(mut self) -> Finished<M, I> {
-        self.wind_down();
+        // In a ring that makes no sense there is nothing to give back.
+        let _ = self.wind_down();
         self.take_apart()
     }
 
     /// Does all that is left to do, before [`take_apart`](Self::take_apart).
-    pub(crate) fn wind_down(&mut self) {
-        if let Ok(mut turn) = self.turn(&SystemClock) {
-            turn.finish();
-        }
+    pub(crate) fn wind_down(&mut self) -> Result<(), EngineError> {
+        self.turn(&SystemClock).map(|mut turn| turn.finish())
     }
 
     /// Where the ring stands, and the parts.
@@ -179,6 +178,7 @@ impl<M: GuestMemory, I: IrqLine> Engine<M, I> {
         Finished {
             cursor: self.ring.cursor(),
             stats: self.counters.snapshot(),
+            owes_interrupt: self.moderator.is_forced(),
             memory: self.memory,
             irq: self.irq,
         }
@@ -209,6 +209,9 @@ pub struct Finished<M, I> {
     pub cursor: Cursor,
     /// The last state of the counters.
     pub stats: Stats,
+    /// The guest was not told of all that it was shown, as the line was busy or failed: whoever goes on from the cursor
+    /// [owes](Engine::owe_interrupt) it an interrupt.
+    pub owes_interrupt: bool,
     /// The guest's memory.
     pub memory: M,
     /// The interrupt line.

@@ -143,7 +143,8 @@ impl<I: IrqLine> Turn<'_, I> {
 
     /// Delivers what is filled and gives back what is free.
     ///
-    /// Nobody will call again: a busy line is tried for a tenth of a second, and one that fails then is counted and no more.
+    /// Nobody will call again: a busy line is tried for a tenth of a second. One that fails then is counted, and the interrupt
+    /// stays owed.
     pub(super) fn finish(&mut self) {
         self.space.ring.stage_filled();
         self.space.ring.give_back();

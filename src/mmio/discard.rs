@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::{MmioIrq, Transmit, lock};
-use crate::irq::{IrqLine, LevelLine, insist};
+use crate::engine::EngineError;
+use crate::irq::{IrqError, IrqLine, LevelLine, PAUSE, insist};
 use crate::mem::GuestMemory;
-use crate::ring::{RingError, TxReader};
-use crate::sync::{Mutex, thread};
+use crate::ring::TxReader;
+use crate::sync::{Mutex, pause, thread};
 use crate::worker::Bell;
 
 /// Nobody sends: what the guest transmits is completed unread, and gone. For a card that only receives.
@@ -55,15 +56,22 @@ impl<M: GuestMemory + 'static, L: LevelLine> Transmit<M, L> for Discard {
     }
 }
 
-/// Discards until it is told to stop, or the ring makes no sense.
+/// Discards until it is told to stop, or the ring makes no sense, or the line fails.
 fn run<M: GuestMemory, L: LevelLine>(mut reader: TxReader<M>, mut irq: MmioIrq<L>, bell: &Bell) {
     bell.attach();
+    let mut owes_interrupt = false;
     while !bell.is_stopped() {
-        match discard(&mut reader, &mut irq) {
+        match discard(&mut reader, &mut irq, &mut owes_interrupt) {
             Ok(true) => {}
             Ok(false) => _ = bell.sleep(),
+            Err(EngineError::Irq(IrqError::Busy)) => pause(PAUSE),
             Err(error) => {
-                tracing::debug!(%error, "the guest has broken its transmit ring");
+                match error {
+                    EngineError::Ring(error) => {
+                        tracing::debug!(%error, "the guest has broken its transmit ring")
+                    }
+                    error => tracing::error!(%error, "the guest is not interrupted for what it transmits"),
+                }
                 need_reset(&irq);
                 break;
             }
@@ -76,16 +84,17 @@ fn run<M: GuestMemory, L: LevelLine>(mut reader: TxReader<M>, mut irq: MmioIrq<L
 fn discard<M: GuestMemory, L: LevelLine>(
     reader: &mut TxReader<M>,
     irq: &mut MmioIrq<L>,
-) -> Result<bool, RingError> {
+    owes_interrupt: &mut bool,
+) -> Result<bool, EngineError> {
     let mut turn = reader.turn()?;
     // No more than the ring holds: none comes again before it was published.
     while let Some(frame) = turn.frame()? {
         frame.complete();
     }
-    if turn.publish()
-        && let Err(error) = insist(|| irq.raise())
-    {
-        tracing::error!(%error, "the guest was not interrupted for what it transmitted");
+    *owes_interrupt |= turn.publish();
+    if *owes_interrupt {
+        irq.raise()?;
+        *owes_interrupt = false;
     }
     Ok(turn.arm())
 }

@@ -16,7 +16,7 @@ pub enum Part {
     Source,
 }
 
-/// Why a slot did not do as asked. Whatever the reason, every deposited part is still there.
+/// Why a slot did not do as asked. Every deposited part is still there, but for those of a worker that is [lost](Self::Lost).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SlotError {
@@ -35,6 +35,10 @@ pub enum SlotError {
     /// The worker cannot wait for its own end.
     #[error("the receive worker was told to stop by itself; stop it from another thread")]
     OwnThread,
+    /// The worker's thread has panicked at its end, beyond its own report: where a subscriber to its events does, or what a
+    /// replaced [hook](super::RxWorkerSlot::on_end) holds, being dropped. Memory, line and source are gone.
+    #[error("the receive worker is lost, and its parts with it: {0}")]
+    Lost(String),
 }
 
 /// Parts, as a sentence names them.

@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use super::bell::Bell;
 use super::error::{Part, SlotError};
-use super::thread::{End, EndHook, Job, Outcome, Report};
+use super::thread::{End, EndHook, Job, Outcome, Report, message};
 use crate::engine::{Counters, Engine, EngineConfig, Stats};
 use crate::hypervisor::{Hypervisor, HypervisorError, IrqId};
 use crate::irq::IrqLine;
@@ -70,7 +70,8 @@ pub struct RxConfig {
     pub features: Features,
     /// What the consumer decides.
     pub engine: EngineConfig,
-    /// The queue continues after a restore: the guest is interrupted once, whatever it last asked for.
+    /// The queue continues after a restore, or the last worker [owes](Report::owes_interrupt) an interrupt: the guest is
+    /// interrupted once, whatever it last asked for.
     pub restored: bool,
 }
 
@@ -203,7 +204,8 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
     ///
     /// # Errors
     /// [`SlotError::OwnThread`] when the worker's own thread calls it (from an interrupt line, say). The worker ends all
-    /// the same, soon after that call; another thread's stop takes back what is left of it.
+    /// the same, soon after that call; another thread's stop takes back what is left of it. [`SlotError::Lost`] when code that
+    /// a worker calls at its end panicked.
     pub fn stop(&self) -> Result<Option<Stopped>, SlotError> {
         let Some(Outcome { memory, irq, source, report, .. }) = self.join()? else { return Ok(None) };
         let mut inner = self.lock();
@@ -247,11 +249,11 @@ impl<M: GuestMemory + 'static, I: IrqLine + 'static> RxWorkerSlot<M, I> {
         let State::Running(Running { thread, waker, .. }) = running else { return Ok(None) };
         self.bell.stop();
         waker.wake();
-        let outcome = thread.join().ok().flatten();
-        if outcome.is_none() {
+        let outcome = thread.join().map_err(|panic| SlotError::Lost(message(&*panic)));
+        if !matches!(outcome, Ok(Some(_))) {
             self.settle(self.lock());
         }
-        Ok(outcome)
+        outcome
     }
 
     fn settle(&self, mut inner: MutexGuard<'_, Inner<M, I>>) {

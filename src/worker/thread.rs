@@ -4,18 +4,14 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
-use std::time::Duration;
 
 use super::bell::{Awake, Bell};
 use crate::engine::{Engine, EngineError, Finished, Progress, Stats, SystemClock};
-use crate::irq::{IrqError, IrqLine};
+use crate::irq::{IrqError, IrqLine, PAUSE};
 use crate::mem::GuestMemory;
 use crate::ring::Cursor;
 use crate::source::AnySource;
 use crate::sync::{Mutex, MutexGuard, pause};
-
-/// How long a busy interrupt line is left alone before the next try. Nothing else waits for a time.
-const IRQ_PAUSE: Duration = Duration::from_micros(100);
 
 /// What the consumer wants called on the worker's thread, with the reason why it ended.
 #[derive(Clone, Default)]
@@ -73,6 +69,9 @@ pub struct Report {
     pub cursor: Cursor,
     /// The last state of its counters.
     pub stats: Stats,
+    /// The guest was not told of all that it was shown, as the line was busy or failed: the worker that goes on from the cursor
+    /// owes it an interrupt, as one [does after a restore](super::RxConfig::restored).
+    pub owes_interrupt: bool,
 }
 
 /// Why a worker ended.
@@ -96,6 +95,7 @@ impl<M: GuestMemory, I: IrqLine> Job<M, I> {
         let wound_down = guarded(|| self.engine.wind_down());
         let end = match (worked, wound_down) {
             (Err(panic), _) | (Ok(End::Stopped | End::Closed), Err(panic)) => End::Panicked(panic),
+            (Ok(End::Stopped | End::Closed), Ok(Err(error))) => End::Failed(error),
             (Ok(end), _) => end,
         };
         tracing::debug!(?end, "receive worker ends");
@@ -104,12 +104,12 @@ impl<M: GuestMemory, I: IrqLine> Job<M, I> {
 
     /// Tells why it ends, and takes the parts apart.
     fn end(self, end: End) -> Outcome<M, I> {
-        let Finished { cursor, stats, memory, irq } = self.engine.take_apart();
+        let Finished { cursor, stats, owes_interrupt, memory, irq } = self.engine.take_apart();
         stats.trace();
         if !matches!(end, End::Stopped) {
             self.on_end.call(&end);
         }
-        let report = Report { end, cursor, stats };
+        let report = Report { end, cursor, stats, owes_interrupt };
         Outcome { memory, irq, source: self.source, rank: self.rank, report }
     }
 
@@ -125,8 +125,9 @@ impl<M: GuestMemory, I: IrqLine> Job<M, I> {
                     Ok(())
                 }
                 Ok(Progress::Closed) => return End::Closed,
+                // Nothing else waits for a time.
                 Err(EngineError::Irq(IrqError::Busy)) => {
-                    pause(IRQ_PAUSE);
+                    pause(PAUSE);
                     Ok(())
                 }
                 Err(error) => return End::Failed(error),
@@ -153,7 +154,7 @@ fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 /// What a panic said.
-fn message(panic: &(dyn Any + Send)) -> String {
+pub(super) fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without a message".to_owned())

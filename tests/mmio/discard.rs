@@ -143,3 +143,22 @@ fn a_broken_queue_needs_a_reset() -> Tested {
     assert_eq!(silent.back(2), [0, 1]);
     Ok(())
 }
+
+/// The line is busy for longer than anybody insists, and breaks later.
+#[test]
+fn the_driver_is_told_when_the_line_takes_it() -> Tested {
+    let mut silent = Silent::new()?;
+    silent.start(Features::VERSION_1, 0)?;
+    silent.driver.want_interrupt();
+    silent.probe.fail((0..1500).map(|_| IrqError::Busy));
+    silent.offer(0, 0);
+    silent.write(Register::QueueNotify, TRANSMIT)?;
+    eventually("the driver is told", || silent.probe.is_high());
+    assert_eq!((silent.back(1), silent.read(Register::InterruptStatus)), (vec![0], USED));
+    silent.write(Register::InterruptAck, USED)?;
+    silent.probe.fail([IrqError::Failed("it is cut".into())]);
+    silent.offer(1, 0);
+    silent.write(Register::QueueNotify, TRANSMIT)?;
+    eventually("it needs a reset", || silent.read(Register::Status) & status::NEEDS_RESET != 0);
+    Ok(())
+}

@@ -4,8 +4,8 @@
 
 use std::sync::mpsc;
 
-use netrx::worker::{End, Report};
-use netrx::{EngineError, Features, IrqError, SourceError};
+use netrx::worker::{End, Report, SlotError};
+use netrx::{EngineError, Features, IrqError, RxConfig, SourceError};
 use netrx_mock::IrqFault;
 
 use super::{Rig, STUCK, Tested};
@@ -63,6 +63,25 @@ fn a_line_that_breaks() -> Tested {
     let report = ends_by(|rig| rig.probe.fail([IrqFault::Broken]), "told to break")?;
     assert!(matches!(report.end, End::Failed(EngineError::Irq(IrqError::Failed(_)))));
     assert!(report.stats.irqs_failed > 0);
+    Ok(())
+}
+
+/// The line fails over a frame, and again at the end. The report says so, and the next worker makes up for it.
+#[test]
+fn a_line_that_is_broken_to_the_end() -> Tested {
+    let mut rig = Rig::new(Features::VERSION_1)?;
+    let (told, heard) = mpsc::channel();
+    rig.slot.on_end(move |_| told.send(()).unwrap_or_default());
+    rig.probe.fail([IrqFault::Broken, IrqFault::Broken]);
+    rig.script.frame(*b"a frame that nobody is told of");
+    rig.slot.driver_ok(rig.config())?;
+    heard.recv_timeout(STUCK)?;
+    let report = rig.slot.reset()?.ok_or("its report waits")?;
+    assert!(report.owes_interrupt && report.stats.irqs_raised == 0, "{report:?}");
+    rig = rig.moved_to(report.cursor);
+    rig.slot.driver_ok(RxConfig { restored: report.owes_interrupt, ..rig.config() })?;
+    super::eventually("the interrupt comes", || rig.probe.raised() == 1);
+    assert!(!rig.stop()?.report.owes_interrupt);
     Ok(())
 }
 
@@ -147,6 +166,35 @@ fn a_hook_that_panics() -> Tested {
     assert!(matches!(report.end, End::Closed), "{:?}", report.end);
     rig.slot.driver_ok(rig.config())?;
     rig.pass(b"every part was there")
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        std::panic::panic_any("it went off");
+    }
+}
+
+/// What a replaced hook holds is dropped on the worker's thread, and may panic. That is told, and new parts work.
+#[test]
+fn a_hook_that_leaves_a_bomb() -> Tested {
+    let rig = Rig::new(Features::VERSION_1)?;
+    let (slot, bomb) = (std::sync::Arc::downgrade(&rig.slot), Bomb);
+    rig.slot.on_end(move |_| {
+        let _ = &bomb;
+        slot.upgrade().into_iter().for_each(|slot| slot.on_end(|_| {}));
+    });
+    rig.script.close();
+    rig.slot.driver_ok(rig.config())?;
+    super::eventually("the source closes", || rig.script.left() == 0);
+    let lost = rig.slot.stop();
+    assert!(matches!(&lost, Err(SlotError::Lost(message)) if message == "it went off"), "{lost:?}");
+    assert!(matches!(rig.slot.stop(), Ok(None)));
+    let missing = rig.slot.driver_ok(rig.config());
+    assert!(matches!(&missing, Err(SlotError::Missing(parts)) if parts.len() == 3), "{missing:?}");
+    Ok(())
 }
 
 /// A busy line is tried again until it takes the interrupt; nothing ends.
