@@ -90,6 +90,10 @@ impl Connection {
     /// Every segment of the guest's goes here, the ones without payload too. Segments with SYN, and those without ACK
     /// but for resets, are none of an established connection: they are dropped before.
     ///
+    /// A reset counts only if its number lies in the window that the guest may send in, or just behind that; else it is
+    /// dropped, which is no error. Neither is a FIN taken that ends elsewhere. So that window is to be
+    /// [kept told](Self::received).
+    ///
     /// # Errors
     /// When the connection has ended, or the guest acknowledges what it was not sent; nothing changes then.
     pub fn segment(&self, segment: &Segment) -> Result<(), ControlError> {
@@ -98,6 +102,9 @@ impl Connection {
 
     /// Everything before `next` was received from the guest, its FIN included if it sent one, and it may send
     /// `window` bytes (not scaled) from there on.
+    ///
+    /// It is to be told of all that was received: the guest's [resets and FIN](Self::segment) count from `next` on, to the
+    /// end of the window. That end does not go back (RFC 9293, 3.8.6), else they may come from behind it.
     ///
     /// The guest is told, by the next frame with data or by one of its own. To say the same again answers a
     /// keep-alive or a segment that was out of order. `next` never goes back; a smaller one than before only answers.

@@ -17,8 +17,9 @@
 //! 3. The datapath reports each segment of the guest's ([`Connection::segment`]): acknowledgements, windows, FIN,
 //!    RST.
 //! 4. The guest's payload stays with the datapath. It writes that into a clone of the stream, then says how far it
-//!    came ([`Connection::received`]); the source tells the guest. After it has reported the guest's FIN it shuts the
-//!    clone down for writing. If it cannot write, it drops the [`Connection`], which resets it.
+//!    came ([`Connection::received`]); the source tells the guest, and believes resets and FINs from there on only. After
+//!    it has reported the guest's FIN it shuts the clone down for writing. If it cannot write, it drops the
+//!    [`Connection`], which resets it.
 //! 5. The stream's end becomes a FIN, its failure a reset. When a connection has ended, its socket is closed at once,
 //!    and [`Ended`] says how it went.
 //!
@@ -50,8 +51,9 @@
 //! There are no options in its headers: agree on neither timestamps nor selective acknowledgements in the handshake.
 //! It keeps no `TIME-WAIT`: a segment that comes after the end gets [`ControlError::Ended`], and the datapath
 //! answers. Nor does it end a connection whose guest is silent while nothing is owed to it: a datapath drops those of a
-//! guest that has reset its card. VLAN tags and ECN are not served; urgent bytes stay in the stream, and are not pointed
-//! at.
+//! guest that has reset its card. Resets and FINs count in all of the receive window, not at the exact number only (RFC 5961):
+//! who knows a number within it ends the connection. VLAN tags and ECN are not served; urgent bytes stay in the stream, and
+//! are not pointed at.
 //!
 //! While the guest has no buffers posted, what it says of connections is still heard, and those that end free their
 //! sockets; but nothing is read, so the end of a stream waits. What there was no room to send again is not counted as

@@ -42,7 +42,7 @@ pub struct Promotion {
     pub mss: u16,
     /// Sequence number of the next byte expected from the guest.
     pub expected: u32,
-    /// How many bytes from there on the guest may send.
+    /// How many bytes from there on the guest may send, as it was told: its resets and FIN count within that only.
     pub receive_window: u32,
     /// By how many bits the windows told to the guest are shifted, 0 to 14.
     pub receive_scale: u8,

@@ -1,4 +1,4 @@
-//! Hosts that reset a connection while the datapath writes.
+//! Resets: a host's while the datapath writes, and others' in the guest's name.
 
 #![cfg(supported)]
 #![allow(clippy::expect_used, reason = "what goes wrong fails the test")]
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use netrx_tcp::{Connection, End, Segment};
 use rustix::net::sockopt::set_socket_linger;
 
-use bare::{Bare, FIRST, STUCK, ack, flags, pair, promotion};
+use bare::{Bare, EXPECTED, FIRST, RECEIVE_WINDOW, STUCK, ack, flags, pair, payload, promotion};
 
 const FIN: u8 = 1;
 const RST: u8 = 4;
@@ -66,4 +66,25 @@ fn an_end_after_the_guests_is_no_reset() {
     assert!(frames.iter().all(|frame| flags(frame) & RST == 0));
     connection.segment(&Segment { seq: 78, ..ack(FIRST + 101, 1000) }).expect("it was sent");
     assert!(matches!(bare.end().end, End::Finished));
+}
+
+/// Another process of the guest's may send whatever it likes, but does not know the numbers.
+#[test]
+fn resets_and_ends_of_others_are_not_believed() {
+    let mut bare = Bare::new(1);
+    let (connection, _clone, mut far) = connected(&mut bare);
+    for seq in [0, EXPECTED - 1, EXPECTED + RECEIVE_WINDOW + 1] {
+        connection.segment(&Segment { rst: true, seq, ..ack(0, 0) }).expect("it is dropped");
+    }
+    connection.segment(&Segment { fin: true, seq: 0, ..ack(FIRST + 100, 1000) }).expect("it is alive");
+    far.write_all(&[2; 100]).expect("it is open");
+    let frames = bare.frames(|frames| payload(frames) == 100);
+    assert!(frames.iter().all(|frame| flags(frame) & (FIN | RST) == 0));
+    // Its window shuts: there is one number left.
+    connection.received(EXPECTED + 500, 0).expect("it is alive");
+    connection.segment(&Segment { rst: true, seq: EXPECTED + 501, ..ack(0, 0) }).expect("it is dropped");
+    bare.pass();
+    assert_eq!(bare.source.connections(), 1);
+    connection.segment(&Segment { rst: true, seq: EXPECTED + 500, ..ack(0, 0) }).expect("it is alive");
+    assert!(matches!(bare.end().end, End::ResetByGuest));
 }

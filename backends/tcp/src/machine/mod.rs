@@ -15,6 +15,8 @@
 //!   acknowledgements as in RFC 6582) or when the time is over (RFC 6298, backing off).
 //! * A shut window is probed for as long as there is something to send (RFC 9293, 3.8.6.1). The probe carries no
 //!   data: its sequence number is one that the guest has, so it has to answer.
+//! * A reset or a FIN counts only in the window that the guest may send in (RFC 9293, 3.10.7.4), so that window has to be
+//!   told as it moves.
 //! * There is no congestion window: the path is a ring in memory, and the guest's window is all it has to be asked
 //!   for.
 

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "what goes wrong fails the test")]
 
 mod transfer;
+mod window;
 
 use std::time::{Duration, Instant};
 
@@ -293,7 +294,7 @@ fn resets_are_sent_and_taken() {
     rig.conn.fail();
     assert_eq!(rig.plan(), Some(Step::Control(Control::Reset, Seq(0))));
     let mut rig = Rig::new(0, 5000);
-    rig.view.segment(&Segment { rst: true, ..Segment::default() }, Seq(0)).expect("resets are taken");
+    rig.view.segment(&Segment { seq: 7, rst: true, ..Segment::default() }, Seq(0)).expect("resets are taken");
     rig.conn.heard(&rig.view.take(), rig.now);
     assert_eq!((rig.conn.fate(), rig.plan()), (Some(Fate::ResetByGuest), None));
 }

@@ -3,6 +3,9 @@
 //! Segments may come faster than the sending side looks at them, and out of order. What they say merges: the latest
 //! acknowledgement, the window of the newest segment (RFC 9293, 3.10.7.4), a count of duplicates, the end. So the
 //! memory needed does not depend on how many there were.
+//!
+//! Whoever can send raw frames in the guest can send a reset or a FIN with any number. They count in the receive window
+//! only (RFC 9293, 3.10.7.4), all of which counts: it is told late, so an exact match (RFC 5961) would miss true ones.
 
 use super::Seq;
 
@@ -52,9 +55,9 @@ pub struct News {
     pub unit: u32,
     /// Duplicates of that acknowledgement since the last look.
     pub duplicates: u32,
-    /// The number after the guest's FIN, if there was one.
+    /// The number after the guest's FIN, if there was one within its window.
     pub fin: Option<Seq>,
-    /// The guest reset the connection.
+    /// The guest reset the connection, by a number within its window.
     pub reset: bool,
     /// Anything was heard since the last look.
     pub heard: bool,
@@ -103,14 +106,17 @@ impl View {
 
     /// Takes note of a segment; everything before `sent` was sent to the guest.
     ///
+    /// A reset outside of the receive window says nothing. A FIN is not taken if it ends outside of it, and does not move
+    /// once it was.
+    ///
     /// # Errors
     /// When it acknowledges what comes after that. Nothing of it is taken over then, unless it is a reset.
     pub fn segment(&mut self, segment: &Segment, sent: Seq) -> Result<(), AckBeyond> {
+        let (seq, ack) = (Seq(segment.seq), Seq(segment.ack));
         if segment.rst {
-            self.news.reset = true;
+            self.news.reset |= self.expects(seq, self.news.receive_window);
             return Ok(());
         }
-        let (seq, ack) = (Seq(segment.seq), Seq(segment.ack));
         // About half-way round, a number may be both before what is acknowledged and beyond what was sent, or
         // neither.
         let current = ack.since(self.news.ack) <= sent.since(self.news.ack);
@@ -118,13 +124,20 @@ impl View {
             return Err(AckBeyond { ack: ack.0, sent: sent.0 });
         }
         self.news.heard = true;
-        if segment.fin {
-            self.news.fin = Some(seq + segment.payload + 1);
+        let end = seq + segment.payload + 1;
+        // The FIN itself may come behind all that the window has room for.
+        if segment.fin && self.expects(end, self.news.receive_window.saturating_add(1)) {
+            self.news.fin.get_or_insert(end);
         }
         if current {
             self.acknowledged(seq, ack, segment, sent);
         }
         Ok(())
+    }
+
+    /// Whether a number is at most `most` behind the next that is expected from the guest.
+    const fn expects(&self, number: Seq, most: u32) -> bool {
+        number.since(self.news.received) <= most
     }
 
     fn acknowledged(&mut self, seq: Seq, ack: Seq, segment: &Segment, sent: Seq) {

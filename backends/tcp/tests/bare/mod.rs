@@ -19,6 +19,9 @@ pub(crate) const QUIET: Duration = Duration::from_millis(150);
 pub(crate) const HEADERS: usize = 54;
 /// The first number to the guest.
 pub(crate) const FIRST: u32 = 1000;
+/// The first number of the guest's, and how many bytes it may send from there on.
+pub(crate) const EXPECTED: u32 = 77;
+pub(crate) const RECEIVE_WINDOW: u32 = 1000;
 
 pub(crate) struct Bare {
     pub(crate) source: TcpSource,
@@ -123,8 +126,8 @@ pub(crate) fn promotion(stream: TcpStream, window: u32) -> Promotion {
         window,
         scale: 0,
         mss: 1460,
-        expected: 77,
-        receive_window: 1000,
+        expected: EXPECTED,
+        receive_window: RECEIVE_WINDOW,
         receive_scale: 0,
     }
 }
@@ -136,7 +139,7 @@ pub(crate) fn payload(frames: &[Vec<u8>]) -> usize {
 
 /// The guest's acknowledgement.
 pub(crate) fn ack(ack: u32, window: u16) -> Segment {
-    Segment { seq: 77, ack, window, ..Segment::default() }
+    Segment { seq: EXPECTED, ack, window, ..Segment::default() }
 }
 
 /// The flags of a frame's TCP header.

@@ -240,6 +240,12 @@ fn tcp_ctl() -> Vec<Named> {
     let shrinks = [&SEND[..], &[0, 100, 0, 50, 0, 7], &SEND, &[1, 0, 0, 0, 0, 7], &SEND, &ACK];
     let silent = SEND.into_iter().chain([7, 4, 1, 0].repeat(11)).collect::<Vec<u8>>();
     let beyond = [&SEND[..], &[3, 77, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f, 1, 1, 9, 0, 1, 11], &SEND];
+    // Just before the guest's window, just behind it, far away; with the window shut as well.
+    const BEFORE: [u8; 5] = [12, 3, 0, 0xff, 0xff];
+    const BEHIND: [u8; 5] = [12, 3, 1, 1, 0];
+    const FAR: [u8; 5] = [12, 3, 0, 0, 0x80];
+    let strays = [&SEND[..], &BEFORE, &BEHIND, &FAR, &[11, 8, 50, 0, 0], &BEFORE, &BEHIND, &SEND, &ACK];
+    let ends = [&SEND[..], &[12, 4, 1, 1, 0, 0, 12, 4, 0, 0xfe, 0xff, 0, 12, 4, 1, 0, 0, 0, 11], &SEND, &ACK];
     vec![
         ("acknowledged", tcp(u32::MAX - 1500, 4096, 0, 1460, &[&SEND[..], &ACK].concat().repeat(4))),
         ("duplicates", tcp(0, 60_000, 0, 1460, &duplicates.concat())),
@@ -251,6 +257,8 @@ fn tcp_ctl() -> Vec<Named> {
         ("beyond", tcp(0, 4096, 0, 1460, &beyond.concat())),
         ("one-flight", tcp(0, 4096, 0, 1463, &[&SEND[..], &SEND, &ACK, &SEND, &[7], &SEND, &ACK].concat())),
         ("reset", tcp(0, 4096, 0, 1460, &[&SEND[..], &[12, 2, 11], &SEND].concat())),
+        ("stray-resets", tcp(7, 4096, 0, 1460, &strays.concat())),
+        ("stray-ends", tcp(7, 4096, 0, 1460, &ends.concat())),
         ("dropped", tcp(0, 4096, 0, 1460, &[&SEND[..], &[12, 1, 11], &SEND].concat())),
     ]
 }

@@ -5,8 +5,9 @@
 //! ```
 //!
 //! Whatever the guest says: nothing is sent beyond the window it last gave, bytes are sent in order and kept until
-//! they are acknowledged, the end is told once, time is only asked for while an answer is waited for. A guest that
-//! kept the rules so far, and goes on to, gets everything.
+//! they are acknowledged, the end is told once, time is only asked for while an answer is waited for. Resets and FINs
+//! outside of the receive window are not believed. A guest that kept the rules so far, and goes on to, gets everything,
+//! whatever resets others send in its name.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,11 @@ use netrx_tcp::machine::{Conn, Control, Fate, News, Segment, Seq, Start, Step, V
 
 use super::input::Input;
 
-/// Where the guest's own numbers begin.
+/// Where the guest's own numbers begin, and how many it may send from there on.
 const RECEIVED: u32 = 77;
+const RECEIVE_WINDOW: u32 = 1000;
+/// Where a guest ends that keeps the rules: behind all that is received before.
+const LAST: u32 = RECEIVED + 300;
 
 /// A connection, and what must be true of it.
 struct Rig {
@@ -28,6 +32,11 @@ struct Rig {
     next: Seq,
     fin: Option<Seq>,
     finished: bool,
+    /// The next number expected from the guest, and how many it may send from there on.
+    expected: (Seq, u32),
+    /// What the guest was to be believed: a reset, and the number after its FIN.
+    reset: bool,
+    guests_end: Option<Seq>,
     /// The guest said nothing that no guest says.
     honest: bool,
 }
@@ -55,7 +64,7 @@ impl Rig {
         let scale = input.byte() % 15;
         let mss = u32::from(input.word()).max(48);
         let received = Seq(RECEIVED);
-        let mut view = View::new(next, window, scale, received, 1000);
+        let mut view = View::new(next, window, scale, received, RECEIVE_WINDOW);
         let start = Start { next, window, mss, received, one_flight: mss % 7 == 0 };
         let told = view.take();
         Self {
@@ -66,6 +75,9 @@ impl Rig {
             next,
             fin: None,
             finished: false,
+            expected: (received, RECEIVE_WINDOW),
+            reset: false,
+            guests_end: None,
             honest: true,
         }
     }
@@ -80,11 +92,11 @@ impl Rig {
             }
             6 => self.pass(Duration::from_millis(50) * u32::from(input.byte())),
             7 => self.pass_to_deadline(),
-            8 => self.view.received(Seq(RECEIVED) + u32::from(input.byte()), u32::from(input.word())),
+            8 => self.receive(RECEIVED + u32::from(input.byte()), u32::from(input.word())),
             9 => self.conn.set_readable(input.byte() & 1 == 0, self.now),
             10 => self.end_of_stream(),
             11 => self.hear(),
-            _ => self.rarely(input.byte()),
+            _ => self.rarely(input),
         }
     }
 
@@ -114,6 +126,7 @@ impl Rig {
     fn say(&mut self, segment: Segment) {
         let sent = self.conn.next();
         let said = self.view.segment(&segment, sent);
+        self.believe(segment, said.is_ok());
         if segment.rst || Seq(segment.ack).since(self.told.ack) <= sent.since(self.told.ack) {
             assert!(said.is_ok(), "{segment:?}");
         } else if Seq(segment.ack).is_after(sent) {
@@ -121,8 +134,32 @@ impl Rig {
         }
     }
 
+    /// Enters a reset or a FIN if it is to be believed, and checks that the view does as much.
+    fn believe(&mut self, segment: Segment, is_taken: bool) {
+        let (expected, window) = self.expected;
+        let is_within = |number: Seq, most: u64| u64::from(number.since(expected)) <= most;
+        let end = Seq(segment.seq) + segment.payload + 1;
+        if segment.rst {
+            self.reset |= is_within(Seq(segment.seq), window.into());
+        } else if segment.fin && is_taken && is_within(end, u64::from(window) + 1) {
+            self.guests_end.get_or_insert(end);
+        }
+        let mut view = self.view;
+        let (news, believed) = (view.take(), (self.reset, self.guests_end));
+        assert_eq!((news.reset, news.fin), believed, "{segment:?} at {:?}", self.expected);
+    }
+
+    /// The datapath received everything before `next`, and takes so much more.
+    fn receive(&mut self, next: u32, window: u32) {
+        self.view.received(Seq(next), window);
+        if !self.expected.0.is_after(Seq(next)) {
+            self.expected = (Seq(next), window);
+        }
+    }
+
     fn hear(&mut self) {
         let news = self.view.take();
+        assert_eq!((news.received, news.receive_window), self.expected);
         if self.conn.fate().is_none() {
             assert!(!self.told.ack.is_after(news.ack) && !news.ack.is_after(self.conn.next()), "{news:?}");
             let window = if news.heard { news.window } else { self.told.window };
@@ -136,13 +173,29 @@ impl Rig {
         self.conn.finish(self.now);
     }
 
-    fn rarely(&mut self, which: u8) {
-        match which {
+    fn rarely(&mut self, input: &mut Input<'_>) {
+        match input.byte() {
             0 => self.conn.fail(),
             1 => self.view.abandon(),
-            2 => self.say(Segment { rst: true, ..Segment::default() }),
+            2 => self.say(Segment { seq: self.expected.0.0, rst: true, ..Segment::default() }),
+            3 => self.say(Segment { seq: self.near_window(input), rst: true, ..Segment::default() }),
+            4 => self.end_somewhere(input),
             _ => {}
         }
+    }
+
+    /// A number about the window that the guest may send in.
+    fn near_window(&self, input: &mut Input<'_>) -> u32 {
+        let (expected, window) = self.expected;
+        let from = if input.byte() & 1 == 0 { expected } else { expected + window };
+        from.0.wrapping_add_signed(i16::from_le_bytes(input.word().to_le_bytes()).into())
+    }
+
+    /// The guest's end, in the window or not.
+    fn end_somewhere(&mut self, input: &mut Input<'_>) {
+        let (seq, payload, ack) = (self.near_window(input), input.byte().into(), self.told.ack.0);
+        self.honest = false;
+        self.say(Segment { seq, ack, payload, fin: true, ..Segment::default() });
     }
 
     fn pass(&mut self, time: Duration) {
@@ -225,8 +278,9 @@ impl Rig {
                 break;
             }
             let ack = self.conn.next().0;
-            self.say(Segment { seq: RECEIVED + 300, ack, window: 5000, payload: 0, fin: true, rst: false });
-            self.view.received(Seq(RECEIVED + 301), 1000);
+            self.receive(LAST, RECEIVE_WINDOW);
+            self.say(Segment { seq: LAST, ack, window: 5000, payload: 0, fin: true, rst: false });
+            self.receive(LAST + 1, RECEIVE_WINDOW);
             self.hear();
             self.check();
         }
