@@ -102,9 +102,15 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        if let Err(error) = self.unregister() {
-            // Closing the eventfd, as happens next, unregisters it too.
-            tracing::debug!(%error, at = %self.at, "a doorbell was not registered any more");
+        match self.unregister() {
+            Ok(()) => {}
+            Err(error) if error.errno() == libc::ENOENT => {
+                tracing::debug!(at = %self.at, "a doorbell was not registered any more");
+            }
+            // Closing the eventfd, as happens next, does not unregister it: KVM holds it, too.
+            Err(error) => tracing::error!(
+                %error, at = %self.at, "a doorbell stays registered: kicks there are lost until the VM is gone"
+            ),
         }
     }
 }

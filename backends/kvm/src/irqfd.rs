@@ -41,8 +41,8 @@ impl Irqfd {
 impl Drop for Irqfd {
     fn drop(&mut self) {
         if let Err(error) = self.vm.unregister_irqfd(self.event.fd(), self.irq.0) {
-            // Closing the eventfd, as happens next, unbinds it too.
-            tracing::debug!(%error, irq = self.irq.0, "an interrupt's eventfd was not bound any more");
+            // Closing the eventfd, as happens next, unbinds it too: KVM waits for that.
+            tracing::debug!(%error, irq = self.irq.0, "an interrupt's eventfd is unbound only as it is closed");
         }
     }
 }
