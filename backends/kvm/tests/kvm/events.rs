@@ -1,8 +1,9 @@
 //! What the backend tells by `tracing`.
 
 use std::fmt::Debug;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
+use anyhow::Result;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -47,4 +48,11 @@ impl Visit for Told {
             self.message = format!("{value:?}");
         }
     }
+}
+
+/// What is told on threads of the backend's own, among all else in this process; only one test can have it.
+pub(crate) fn everywhere() -> Result<Receiver<Told>> {
+    let (record, events) = channel();
+    tracing::subscriber::set_global_default(Recorder(record))?;
+    Ok(events)
 }

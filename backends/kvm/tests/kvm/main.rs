@@ -14,3 +14,4 @@ mod not_a_vm;
 mod refused;
 mod rig;
 mod vcpus;
+mod watcher;
