@@ -1,109 +1,73 @@
 //! The guest on the stand-in: a driver that finds the card, sets its receive queue up, and prints what it receives.
 
+use std::fmt::Display;
 use std::io::{Write, stdout};
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::Arc;
 
-use netrx::mem::{GuestArray, Translator, Word};
-use netrx::ring::{Cursor, RingConfig};
+use netrx::Features;
 use netrx::spec::mmio::{DEVICE_NET, MAGIC, Register};
-use netrx::spec::ring::DESC_WRITE;
-use netrx::{Features, Gpa};
 use netrx_hvf::HvfMemory;
-use netrx_mock::registers;
+use netrx_mock::{DriverConfig, DriverError, FakeDriver, MockMemory, Shape, Taken, registers};
 
 use crate::card::{AT, IRQ};
 use crate::framework::{Cpu, Off};
-use crate::vmm::{FRAMES, RAM};
+use crate::vmm::{FRAMES, RAM, RAM_LEN};
 
 /// Descriptors of the queue, each with a buffer.
 const SIZE: u16 = 4;
 const BUFFER: u32 = 2048;
-/// Bytes in front of a frame.
-const HEADER: usize = 12;
-/// Where the parts of the queue are, in bytes from the beginning of RAM.
-const DESC: u64 = 0x10_0000;
-const AVAIL: u64 = 0x10_1000;
-const USED: u64 = 0x10_2000;
-const BUFFERS: u64 = 0x11_0000;
 
 /// Its program.
-pub(crate) fn program(memory: HvfMemory) -> impl FnOnce(&Cpu) -> Result<(), Off> {
-    move |cpu| Driver { cpu, memory: &memory, posted: 0, taken: 0 }.run()
+pub(crate) fn program(memory: HvfMemory) -> Result<impl FnOnce(&Cpu) -> Result<(), Off>, DriverError> {
+    let memory = MockMemory::over(Arc::new(memory), &[(RAM, RAM_LEN)]);
+    let config = DriverConfig::new(SIZE, Features::VERSION_1, Shape::single(BUFFER));
+    let driver = FakeDriver::new(&memory, config)?;
+    Ok(|cpu: &Cpu| Guest { cpu, driver }.run())
 }
 
-struct Driver<'m> {
-    cpu: &'m Cpu,
-    memory: &'m HvfMemory,
-    posted: u16,
-    taken: u16,
+struct Guest<'c> {
+    cpu: &'c Cpu,
+    driver: FakeDriver,
 }
 
-impl Driver<'_> {
+impl Guest<'_> {
     fn run(mut self) -> Result<(), Off> {
         if (self.read(Register::MagicValue)?, self.read(Register::DeviceId)?) != (MAGIC, DEVICE_NET) {
             say("there is no card");
             return Ok(());
         }
-        self.start()?;
-        (0..SIZE).try_for_each(|head| self.post(head))?;
-        while usize::from(self.taken) < FRAMES.len() {
+        let writes = registers::bring_up(self.driver.features(), &[(0, self.driver.ring_config())]);
+        writes.into_iter().try_for_each(|(register, value)| self.write(register, value))?;
+        // So that it sleeps at least twice.
+        self.post(1)?;
+        let mut taken = 0;
+        while taken < FRAMES.len() {
             // One way and the other: whether WFI traps is the framework's business.
-            match self.taken {
+            match taken {
                 0 => self.cpu.wait_high_trapped(IRQ.0)?,
                 _ => self.cpu.wait_high(IRQ.0)?,
             }
             let why = self.read(Register::InterruptStatus)?;
             self.write(Register::InterruptAck, why)?;
-            self.take_all()?;
-        }
-        Ok(())
-    }
-
-    /// Negotiates, and sets the receive queue up.
-    fn start(&self) -> Result<(), Off> {
-        let at = |offset: u64| Gpa(RAM.0 + offset);
-        let (desc, avail, used) = (at(DESC), at(AVAIL), at(USED));
-        let ring = RingConfig { size: SIZE, desc, avail, used, start: Cursor::default() };
-        let writes = registers::bring_up(Features::VERSION_1, &[(0, ring)]);
-        writes.into_iter().try_for_each(|(register, value)| self.write(register, value))
-    }
-
-    /// Gives a buffer to the card.
-    fn post(&mut self, head: u16) -> Result<(), Off> {
-        let number = usize::from(head);
-        self.words::<u64>(DESC, 8).store(2 * number, self.buffer(head).0, Relaxed);
-        self.words::<u32>(DESC, 16).store(4 * number + 2, BUFFER, Relaxed);
-        self.words::<u16>(DESC, 32).store(8 * number + 6, DESC_WRITE, Relaxed);
-        let (slot, next) = (usize::from(self.posted % SIZE), self.posted.wrapping_add(1));
-        let avail = self.words::<u16>(AVAIL, 6);
-        avail.store(2 + slot, head, Relaxed);
-        avail.store(1, next, Release);
-        self.posted = next;
-        self.write(Register::QueueNotify, 0)
-    }
-
-    /// Takes what was received, and gives the buffers back.
-    fn take_all(&mut self) -> Result<(), Off> {
-        while self.words::<u16>(USED, 2).load(1, Acquire) != self.taken {
-            let entry = 1 + 2 * usize::from(self.taken % SIZE);
-            let used = self.words::<u32>(USED, 9);
-            let (head, len) = (used.load(entry, Relaxed) as u16, used.load(entry + 1, Relaxed));
-            let mut bytes = vec![0; len as usize];
-            if Translator::new(self.memory).read(self.buffer(head), &mut bytes).is_ok() {
-                say(&String::from_utf8_lossy(&bytes[HEADER..]));
+            let print = |taken: &Taken| say(String::from_utf8_lossy(&taken.frame));
+            match self.driver.drain(&mut Taken::default(), print) {
+                Ok(frames) => taken += frames,
+                Err(violation) => return self.give_up(violation),
             }
-            self.taken += 1;
-            self.post(head)?;
+            self.post(usize::MAX)?;
         }
-        Ok(())
+        self.driver.audit().or_else(|trespass| self.give_up(trespass))
     }
 
-    fn buffer(&self, head: u16) -> Gpa {
-        Gpa(RAM.0 + BUFFERS + u64::from(BUFFER) * u64::from(head))
+    /// Gives buffers to the card, up to so many.
+    fn post(&mut self, buffers: usize) -> Result<(), Off> {
+        if self.driver.post(buffers).kick { self.write(Register::QueueNotify, 0) } else { Ok(()) }
     }
 
-    fn words<T: Word>(&self, offset: u64, len: usize) -> GuestArray<'_, T> {
-        GuestArray::new(&mut Translator::new(self.memory), Gpa(RAM.0 + offset), len).unwrap_or_default()
+    /// Resets the card, which is not as cards are.
+    fn give_up(&self, why: impl Display) -> Result<(), Off> {
+        say(why);
+        self.write(Register::Status, 0)
     }
 
     fn read(&self, register: Register) -> Result<u32, Off> {
@@ -116,6 +80,6 @@ impl Driver<'_> {
 }
 
 /// The guest has a screen of its own, and goes on without it.
-fn say(text: &str) {
-    let _ = writeln!(stdout(), "guest: {text}");
+fn say(what: impl Display) {
+    let _ = writeln!(stdout(), "guest: {what}");
 }

@@ -67,7 +67,7 @@ fn run(Args {}: Args) -> anyhow::Result<()> {
     )?;
     let framework = framework::Framework::bare();
     let taken = vmm::run(|memory| {
-        framework.boot(guest::program(memory.clone()));
+        framework.boot(guest::program(memory.clone())?);
         Ok(())
     })?;
     anyhow::ensure!(taken == vmm::FRAMES.len() as u64, "the guest took {taken} frames");
