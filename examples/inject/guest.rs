@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use netrx::RxWorkerSlot;
-use netrx_mock::{FakeDriver, IrqProbe, MockMemory, Taken, Violation};
+use netrx_mock::{FakeDriver, IrqProbe, MockMemory, Refill, Taken, Violation};
 
 use crate::capture::Out;
 use crate::irq::NotedLine;
@@ -38,8 +38,7 @@ pub(crate) struct Guest {
 pub(crate) struct Habits {
     /// It never sleeps, and wants no interrupts.
     pub(crate) poll: bool,
-    /// It posts buffers late and in part, and only before it sleeps all of them.
-    pub(crate) late: Option<fastrand::Rng>,
+    pub(crate) refill: Refill,
     /// It asks for the number of dropped frames, to know which ones arrive.
     pub(crate) drops: bool,
 }
@@ -123,14 +122,7 @@ impl Guest {
     }
 
     fn refill(&mut self) {
-        let chains = match &mut self.habits.late {
-            None => usize::MAX,
-            Some(random) => match random.u8(..) {
-                0..64 => 0,
-                64..192 => random.usize(1..=4),
-                192.. => usize::MAX,
-            },
-        };
+        let chains = self.habits.refill.chains();
         self.post(chains);
     }
 

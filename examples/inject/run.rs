@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use netrx::engine::{EngineConfig, WhenFull};
 use netrx::worker::Report as Worked;
 use netrx::{IrqLine, RxConfig};
-use netrx_mock::{FakeDriver, IrqProbe, MockIrq};
+use netrx_mock::{FakeDriver, IrqProbe, MockIrq, Refill};
 
 use crate::args::Plan;
 use crate::feed::{Feed, Make, Order};
@@ -115,8 +115,9 @@ fn desk(plan: &mut Plan, stamps: &Arc<Stamps>, raises: Raises) -> Desk {
 }
 
 fn habits(plan: &Plan) -> Habits {
-    let late = plan.seed.map(fastrand::Rng::with_seed);
-    Habits { poll: plan.poll, late, drops: plan.when_full == WhenFull::DropNewest }
+    let starving = |seed| Refill::Starving(fastrand::Rng::with_seed(seed));
+    let refill = plan.seed.map_or(Refill::Eager, starving);
+    Habits { poll: plan.poll, refill, drops: plan.when_full == WhenFull::DropNewest }
 }
 
 fn telling<T>(events: &Sender<Event>, event: fn() -> Event) -> impl FnMut(&T) + Send + 'static {

@@ -19,6 +19,20 @@ pub enum Refill {
     Starving(fastrand::Rng),
 }
 
+impl Refill {
+    /// How many chains are posted next, at most, by a guest that is awake.
+    pub fn chains(&mut self) -> usize {
+        match self {
+            Self::Eager => usize::MAX,
+            Self::Starving(random) => match random.u8(..) {
+                0..64 => 0,
+                64..192 => random.usize(1..=4),
+                192.. => usize::MAX,
+            },
+        }
+    }
+}
+
 /// A driver that runs as a guest would, on a thread of its own.
 ///
 /// It sleeps on a probe. To have it sleep on another line, raise the probe's [`MockIrq`](crate::MockIrq) wherever the guest's
@@ -133,14 +147,7 @@ impl<K: Fn(), E: FnMut(&Taken)> Guest<K, E> {
     }
 
     fn refill(&mut self) {
-        let chains = match &mut self.refill {
-            Refill::Eager => usize::MAX,
-            Refill::Starving(random) => match random.u8(..) {
-                0..64 => 0,
-                64..192 => random.usize(1..=4),
-                192.. => usize::MAX,
-            },
-        };
+        let chains = self.refill.chains();
         self.post(chains);
     }
 
