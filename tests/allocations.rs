@@ -115,7 +115,7 @@ impl Ready {
     }
 
     fn read(&mut self, space: &mut RxSpace<'_>) -> bool {
-        let Some(mut lent) = space.lend(2 * self.frame.len(), 16) else { return false };
+        let Some(mut lent) = space.lend_any(2 * self.frame.len(), 16) else { return false };
         if lent.must_peek() && lent.room(0) < self.frame.len() {
             let dropped = matches!(lent.too_long(), Placed::Dropped(_));
             self.left -= u64::from(dropped);

@@ -157,6 +157,47 @@ fn a_list_is_no_longer_than_systems_take_it() -> Result<()> {
     Ok(())
 }
 
+/// A source that reads whatever it is lent: 60 bytes, with a header, while the guest posts a ring of two pieces. A frame that
+/// may still fit waits; one that never will is cut, and is too long.
+#[test]
+fn a_frame_is_read_once_the_guest_has_room_for_the_largest() -> Result<()> {
+    for (second, dropped) in [(60, 0), (59, 1)] {
+        let mut rig = Rig::new(DriverConfig::new(2, merged(), Shape::single(100)))?;
+        let at = rig.driver.hostile().buffers(0)[0].0;
+        let mut left = 1;
+        let mut source = from_fn(|space| {
+            while left > 0 {
+                let Some(mut lent) = space.lend(60, 1) else { return Received::More };
+                left -= 1;
+                let whole = lent.copy_in(0, &FRAME) == FRAME.len();
+                let _ = if whole { lent.fill(FRAME.len(), FrameMeta::PLAIN) } else { lent.cut() };
+            }
+            Received::Empty
+        });
+        for (head, len) in [(0, 12), (1, second)] {
+            assert_eq!(rig.poll(&mut source)?, Progress::Starved);
+            rig.driver.hostile().descriptor(head, at, len, 2, 0).offer(head);
+        }
+        assert_eq!(rig.poll(&mut source)?, Progress::Idle);
+        let stats = rig.check()?;
+        let found = (stats.dropped(DropReason::TooLong), stats.frames_delivered);
+        assert_eq!(found, (dropped, 1 - dropped), "{second}");
+    }
+    Ok(())
+}
+
+/// A list without buffers would read as the end of a stream.
+#[test]
+fn a_ring_that_holds_but_a_header_lends_nothing() -> Result<()> {
+    let mut rig = Rig::new(DriverConfig::new(1, merged(), Shape::single(12)))?;
+    rig.driver.post(1);
+    play(&mut rig, |space| {
+        assert!(space.lend(60, 1).is_none());
+        assert!(space.lend_any(60, 1).is_some_and(|lent| lent.room(0) == 0 && lent.must_peek()));
+        Received::Empty
+    })
+}
+
 #[test]
 fn no_buffer_that_is_lent_is_empty() -> Result<()> {
     let shapes = vec![Shape::single(12), Shape::single(200)];

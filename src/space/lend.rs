@@ -25,7 +25,7 @@ use crate::spec::{FrameMeta, NetHeader};
 ///
 /// fn recv(link: &Link, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
 ///     while let Some(mut lent) = space.lend(1514, 1) {
-///         match link.recvmsg(lent.buffers(0)) { // and see `must_peek`
+///         match link.recvmsg(lent.buffers(0)) {
 ///             Ok(read) if read.len == 0 => return Ok(Received::Closed),
 ///             // Whatever becomes of it, it was read.
 ///             Ok(read) if read.cut => _ = lent.cut(), // the system's `MSG_TRUNC`
@@ -95,12 +95,12 @@ impl<'s, 't> Lent<'s, 't> {
         self.space.ring.loan().slots.get(index).map_or(0, |slot| slot.room)
     }
 
-    /// Whether the next frame's length must be known before it is read.
+    /// Whether the next frame's length must be known before it is read, which is only so for what was lent by
+    /// [`lend_any`](RxSpace::lend_any).
     ///
-    /// That is so when the guest merges buffers and has posted less than the largest frame needs: a frame longer than
-    /// [`room(0)`](Self::room) would be cut, though it may fit later. Then ask the system for the length, and read
-    /// only if it fits, else report [`too_long`](Self::too_long). Where the system does not tell (a TAP), read into memory of
-    /// the source's own instead, keep the frame, and [`put`](RxSpace::put) it.
+    /// Then the guest merges buffers and has posted less than the largest frame needs: a frame longer than
+    /// [`room(0)`](Self::room), which may be none, would be cut, though it may fit later. Ask the system for the length, and
+    /// read only if it fits, else report [`too_long`](Self::too_long).
     #[must_use]
     pub fn must_peek(&self) -> bool {
         let merging = self.space.rules.mergeable() && !self.space.discard;
@@ -137,13 +137,29 @@ impl<'s, 't> Lent<'s, 't> {
     ///
     /// [`Placed::Dropped`] means that it never will fit, as is always so where it [need not be](Self::must_peek) peeked at:
     /// the source discards it.
-    pub fn too_long(self) -> Placed {
+    pub fn too_long(mut self) -> Placed {
         if self.space.discard {
             return self.drop_unread(DropReason::RingFull);
         }
-        let longest_list = self.space.ring.loan().slots.first().is_some_and(|slot| slot.len == MAX_LIST);
-        let never = !self.must_peek() || self.space.holds_whole_ring() || longest_list;
-        if never { self.drop_unread(DropReason::TooLong) } else { self.space.refused() }
+        if self.must_peek() && self.may_grow() {
+            return self.space.refused();
+        }
+        self.drop_unread(DropReason::TooLong)
+    }
+
+    /// The same, if its lists have as much room as they ever will.
+    pub(super) fn if_complete(mut self) -> Option<Self> {
+        if self.must_peek() && (self.room(0) == 0 || self.may_grow()) {
+            let _ = self.space.refused();
+            return None;
+        }
+        Some(self)
+    }
+
+    /// Whether the first list can come to have more room than it has.
+    fn may_grow(&mut self) -> bool {
+        let is_longest = self.space.ring.loan().slots.first().is_some_and(|slot| slot.len == MAX_LIST);
+        !is_longest && !self.space.holds_whole_ring()
     }
 
     /// Drops a frame that was read, as far as there was room for it.

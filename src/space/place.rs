@@ -274,8 +274,15 @@ impl<'t> RxSpace<'t> {
 
     /// Lends the guest's buffers for up to `frames` frames of at most `largest` bytes, to be read into directly.
     ///
-    /// `None` means that there is no room, as [`Placed::NoRoom`] does.
+    /// `None` means that there is no room, as [`Placed::NoRoom`] does: for a frame of that length, unless the guest could never
+    /// have room for one. So what does not fit is too long, and may be cut.
     pub fn lend(&mut self, largest: usize, frames: usize) -> Option<Lent<'_, 't>> {
+        self.lend_any(largest, frames)?.if_complete()
+    }
+
+    /// The same, also if there is only room for shorter frames as yet: for a source that can tell a frame's length before it
+    /// reads it. It has to look where [`Lent::must_peek`] says so.
+    pub fn lend_any(&mut self, largest: usize, frames: usize) -> Option<Lent<'_, 't>> {
         self.close_lane();
         Lent::new(self, largest, frames)
     }

@@ -208,7 +208,7 @@ fn burst(steps: &VecDeque<Step>, space: &mut RxSpace<'_>, most: usize) -> (usize
 /// Reads frames into lent buffers, one batch, cutting and peeking as a datagram socket does.
 fn read(steps: &mut VecDeque<Step>, space: &mut RxSpace<'_>, placing: Placing) -> Received {
     let Placing::Read { largest, batch } = placing else { return Received::More };
-    let Some(mut lent) = space.lend(largest, batch) else { return Received::More };
+    let Some(mut lent) = space.lend_any(largest, batch) else { return Received::More };
     if lent.must_peek()
         && let Some(Step::Frame(frame, _)) = steps.front()
         && frame.len() > lent.room(0)

@@ -84,7 +84,7 @@ impl<C: Calls> Reader<C> {
     /// Reads until the guest has no room or the socket no frames.
     pub(crate) fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
         loop {
-            let Some(lent) = space.lend(self.largest, BATCH) else { return Ok(Received::More) };
+            let Some(lent) = space.lend_any(self.largest, BATCH) else { return Ok(Received::More) };
             let end = if lent.must_peek() { self.read_if_it_fits(lent)? } else { self.read(lent)? };
             if let Some(received) = end {
                 return Ok(received);

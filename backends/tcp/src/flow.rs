@@ -241,7 +241,7 @@ impl Flow {
         let layout = Layout { headers: self.template.len(), run, most };
         let least = layout.headers + most.min(self.mss);
         let mergeable = space.features().has(Features::MRG_RXBUF);
-        let Some(mut lent) = space.lend(layout.headers + run.min(most), most.div_ceil(run)) else {
+        let Some(mut lent) = space.lend_any(layout.headers + run.min(most), most.div_ceil(run)) else {
             return Read::NoRoom;
         };
         if lent.room(0) < least && mergeable {
