@@ -8,7 +8,7 @@ use anyhow::Result;
 use netrx::engine::{Budget, Moderation, Stats, WhenFull};
 use netrx::mem::{GuestArray, Translator};
 use netrx::ring::{Cursor, RingConfig, RingError, SplitRing};
-use netrx::space::Tape;
+use netrx::space::{Limit, Tape};
 use netrx::{
     DropReason, Engine, EngineConfig, EngineError, Features, FrameMeta, Placed, Progress, Received, RxSpace,
 };
@@ -229,6 +229,45 @@ fn without_a_budget_a_guest_without_room_is_asked_for_a_kick() -> Result<()> {
 
 fn dropping() -> EngineConfig {
     EngineConfig { when_full: WhenFull::DropNewest, ..EngineConfig::default() }
+}
+
+/// One source keeps its frames, the other's are dropped; neither is in the other's way.
+#[test]
+fn what_is_to_be_kept_waits_where_others_are_dropped() -> Result<()> {
+    let mut rig = rig(8, dropping())?;
+    rig.driver.post(2);
+    let (mut kept, mut droppable) = (vec![[1; 60]; 4], vec![[2; 60]; 4]);
+    let mut source = from_fn(|space| {
+        let (_, taken) = space.within(Limit::NONE, |space| {
+            space.keeping(|space| place_all(space, &mut kept));
+        });
+        if !taken.room || place_all(space, &mut droppable) == Placed::NoRoom || !kept.is_empty() {
+            return Received::More;
+        }
+        Received::Empty
+    });
+    assert_eq!(rig.poll(&mut source)?, Progress::Starved);
+    assert_eq!(rig.driver.drain_frames()?, [[1; 60]; 2]);
+    rig.driver.post(8);
+    assert_eq!(rig.poll(&mut source)?, Progress::Idle);
+    assert_eq!(rig.driver.drain_frames()?, [[1; 60]; 2]);
+    let stats = rig.check()?;
+    assert_eq!((stats.dropped(DropReason::RingFull), stats.frames_delivered), (4, 4), "{stats:?}");
+    Ok(())
+}
+
+/// Places frames up to the one that has no room; what became of the last that was offered.
+fn place_all(space: &mut RxSpace<'_>, frames: &mut Vec<[u8; 60]>) -> Placed {
+    let mut placed = Placed::Delivered;
+    while let Some(frame) = frames.last()
+        && placed != Placed::NoRoom
+    {
+        placed = space.put(frame, FrameMeta::PLAIN);
+        if placed != Placed::NoRoom {
+            frames.pop();
+        }
+    }
+    placed
 }
 
 #[test]

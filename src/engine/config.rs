@@ -20,7 +20,8 @@ pub enum WhenFull {
     /// buffers than the guest has posted waits, too, unless the guest has no room in its ring to post more.
     #[default]
     Wait,
-    /// Take them and drop them, counted as [`RingFull`](crate::DropReason::RingFull): the sender is never held up.
+    /// Take them and drop them, counted as [`RingFull`](crate::DropReason::RingFull): the sender is never held up. Those of a
+    /// source that [keeps](crate::RxSpace::keeping) them wait.
     DropNewest,
 }
 

@@ -50,11 +50,13 @@ impl<I: IrqLine> Turn<'_, I> {
             // A line that fails as well stays in debt, and is counted; the source's error is the one to tell.
             let received = outcome?;
             notified?;
-            let idle = !full && self.space.tally().taken == before;
-            if let Some(progress) = self.judge(received, idle) {
+            let is_idle = self.space.tally().taken == before;
+            if let Some(progress) = self.judge(received, !full && is_idle) {
                 return Ok(progress);
             }
-            discard = full && self.config.when_full == WhenFull::DropNewest;
+            // A source that keeps its frames had none dropped when it was asked to.
+            let keeps = discard && is_idle;
+            discard = full && !keeps && self.config.when_full == WhenFull::DropNewest;
             if full
                 && !discard
                 && let Some(progress) = self.starve()

@@ -18,7 +18,12 @@ pub struct RxSpace<'t> {
     pub(super) left: usize,
     /// Frames are taken and dropped, because the guest has no room and the consumer chose so.
     pub(super) discard: bool,
-    full: bool,
+    /// Nothing is discarded for a while, though the rest is.
+    pub(super) keeps: bool,
+    /// A frame was turned away because the guest has no room for it,
+    pub(super) full: bool,
+    /// though others may be discarded.
+    kept: bool,
     /// The lane has declined a frame of this `recv`, and stays shut.
     pub(super) declined: bool,
     /// A decorator has narrowed it to a number of bytes.
@@ -59,7 +64,9 @@ impl<'t> RxSpace<'t> {
             tally: Tally::default(),
             left: 0,
             discard: false,
+            keeps: false,
             full: false,
+            kept: false,
             declined: false,
             is_share: false,
             tape: None,
@@ -82,7 +89,8 @@ impl<'t> RxSpace<'t> {
             true => 1,
             false => self.budget.frames.min(most).max(1),
         };
-        (self.discard, self.full, self.declined) = (discard, false, false);
+        (self.discard, self.declined) = (discard, false);
+        (self.full, self.kept) = (false, false);
         self.open_lane();
         Ok(())
     }
@@ -153,7 +161,7 @@ impl<'t> RxSpace<'t> {
 
     /// Whether a frame was turned away because the guest has no room for it.
     pub(crate) fn is_full(&self) -> bool {
-        self.full
+        self.full || self.kept
     }
 
     /// The features that the driver acknowledged: what a source that makes its frames may leave to the guest.
@@ -301,7 +309,7 @@ impl<'t> RxSpace<'t> {
     }
 
     pub(super) fn refused(&mut self) -> Placed {
-        self.full = true;
+        *if self.keeps { &mut self.kept } else { &mut self.full } = true;
         Placed::NoRoom
     }
 }

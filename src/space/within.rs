@@ -1,8 +1,8 @@
-//! For decorators: a share of the space, what was taken of it, and a tape of what was placed.
+//! For decorators: a share of the space, what was taken of it, and a tape of what was placed. For sources: a space that keeps.
 //!
 //! A source around a source hands the inner one the space it was given, through [`within`](RxSpace::within) or
-//! [`taped`](RxSpace::taped). To the inner source that is a space like any other. Both may be nested in any order, and
-//! both end when the inner `recv` does, even by a panic.
+//! [`taped`](RxSpace::taped). To the inner source that is a space like any other. All may be nested in any order, and
+//! all end when the inner `recv` does, even by a panic.
 
 use super::{DropReason, RxSpace, Tape};
 use crate::ring::Ring;
@@ -58,6 +58,18 @@ impl<'t> RxSpace<'t> {
         let outcome = recv(taping.space);
         *tape = taping.end();
         outcome
+    }
+
+    /// Lets `recv` place frames that are never dropped for want of room, also where the consumer
+    /// [has the newest dropped](crate::engine::WhenFull::DropNewest): they find no room.
+    ///
+    /// For a source whose sender waits without loss, and counts on what was sent to arrive.
+    pub fn keeping<R>(&mut self, recv: impl FnOnce(&mut Self) -> R) -> R {
+        if !self.discard {
+            return recv(self);
+        }
+        let keeping = Keeping::new(self);
+        recv(keeping.0)
     }
 }
 
@@ -120,7 +132,7 @@ impl<'s, 't> Share<'s, 't> {
             delivered: taken - self.before.0 - dropped,
             dropped,
             bytes: bytes - self.before.1,
-            room: self.space.left > 0 && !self.space.is_full() && self.space.ring.broken().is_none(),
+            room: self.space.left > 0 && !self.space.full && self.space.ring.broken().is_none(),
         }
     }
 
@@ -177,6 +189,25 @@ impl Drop for Taping<'_, '_> {
         self.space.tape = self.outer.take();
         self.space.declined = self.declined;
         self.space.open_lane();
+    }
+}
+
+/// A space that discards nothing; it does again when this is gone.
+struct Keeping<'s, 't>(&'s mut RxSpace<'t>);
+
+impl<'s, 't> Keeping<'s, 't> {
+    fn new(space: &'s mut RxSpace<'t>) -> Self {
+        space.close_lane();
+        (space.discard, space.keeps) = (false, true);
+        space.open_lane();
+        Self(space)
+    }
+}
+
+impl Drop for Keeping<'_, '_> {
+    fn drop(&mut self) {
+        self.0.close_lane();
+        (self.0.discard, self.0.keeps) = (true, false);
     }
 }
 
