@@ -239,7 +239,7 @@ fn what_is_to_be_kept_waits_where_others_are_dropped() -> Result<()> {
     let (mut kept, mut droppable) = (vec![[1; 60]; 4], vec![[2; 60]; 4]);
     let mut source = from_fn(|space| {
         let (_, taken) = space.within(Limit::NONE, |space| {
-            space.keeping(|space| place_all(space, &mut kept));
+            let _ = space.keeping(|space| place_all(space, &mut kept));
         });
         if !taken.room || place_all(space, &mut droppable) == Placed::NoRoom || !kept.is_empty() {
             return Received::More;

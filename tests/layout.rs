@@ -75,6 +75,7 @@ fn popped_before(memory: &MockMemory, elsewhere: Option<MockMemory>) -> Result<(
     driver.hostile().descriptor(0, high, 30, 2, 0).offer(0);
     let shore = Arc::new(AtomicU64::new(u64::MAX));
     let ebbing = Ebbing { memory: memory.clone(), elsewhere, shore: Arc::clone(&shore), has_told: false };
+    let ebbing: Box<dyn GuestMemory> = Box::new(ebbing);
     let ring = SplitRing::new(driver.ring_config(), features, &ebbing)?;
     let mut engine = Engine::new(ring, ebbing, MockIrq::new().0, EngineConfig::default());
     let (mut source, script) = ScriptedSource::new();

@@ -9,7 +9,8 @@ macro_rules! ledger {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// Live counters of one engine: written by its thread, readable from any.
         ///
-        /// Each is exact; read together while the engine runs they may be a batch apart.
+        /// Each is exact. Interrupts are counted as they come, frames and chains at the end of a turn: read while the engine
+        /// runs, those may be a turn behind.
         #[derive(Debug, Default)]
         pub struct Counters {
             $($name: AtomicU64,)*
@@ -66,7 +67,7 @@ ledger! {
 }
 
 impl Counters {
-    /// Enters what a batch came to.
+    /// Enters what a turn came to.
     pub(super) fn enter(&self, tally: &Tally, ledger: &Ledger) {
         add(&self.frames_taken, tally.taken);
         add(&self.frames_delivered, tally.delivered);

@@ -9,8 +9,8 @@ use crate::sync::{Ordering, Word};
 
 /// `len` words of guest memory, aligned, little-endian, loaded and stored whole.
 ///
-/// Its bounds are checked when it is made and at each access: outside of them a load gives zero and a store goes
-/// nowhere.
+/// Its bounds are checked when it is made and at each access: outside of them a load gives zero and a store goes nowhere, and a
+/// debug build panics.
 #[derive(Clone, Copy, Debug)]
 pub struct GuestArray<'m, T> {
     first: *mut T,
@@ -37,7 +37,7 @@ impl<'m, T: Word> GuestArray<'m, T> {
     ) -> Result<Self, MemoryError> {
         let bytes = len.saturating_mul(size_of::<T>());
         let host = memory.contiguous(at, bytes)?;
-        Self::over(host, len).ok_or(MemoryError::Misaligned { at, alignment: align_of::<T>() })
+        Self::over(host, len).ok_or(MemoryError::Misaligned { at, alignment: size_of::<T>() })
     }
 
     /// The first `len` words of a slice, if it holds them and is aligned for them.
@@ -46,7 +46,9 @@ impl<'m, T: Word> GuestArray<'m, T> {
     pub fn over(host: GuestSlice<'m>, len: usize) -> Option<Self> {
         let first = host.as_ptr().cast::<T>();
         let fits = len.saturating_mul(size_of::<T>()) <= host.len();
-        (fits && first.is_aligned()).then_some(Self { first, len, memory: PhantomData })
+        // Atomic accesses need more than some systems align the word itself to.
+        let is_aligned = first.addr().is_multiple_of(size_of::<T>());
+        (fits && is_aligned).then_some(Self { first, len, memory: PhantomData })
     }
 
     /// How many words there are.
@@ -121,13 +123,6 @@ impl<'m, const STRIDE: usize> GuestRing<'m, STRIDE> {
     pub(crate) fn load<T: Word, const AT: usize>(&self, position: usize) -> T {
         // SAFETY: masked, the word lies inside of the range that was checked when the ring was made, for `'m`.
         unsafe { T::load(self.word::<T, AT>(position), Ordering::Relaxed) }
-    }
-
-    /// Stores the word that lies `AT` bytes into an entry.
-    #[inline(always)]
-    pub(crate) fn store<T: Word, const AT: usize>(&self, position: usize, value: T) {
-        // SAFETY: masked, the word lies inside of the range that was checked when the ring was made, for `'m`.
-        unsafe { T::store(self.word::<T, AT>(position), value, Ordering::Relaxed) }
     }
 
     #[inline(always)]

@@ -118,6 +118,27 @@ pub unsafe trait GuestMemory: Send + Sync {
     }
 }
 
+// SAFETY: the `Box` owns the memory, and hides nothing of it.
+#[allow(unsafe_code, reason = "forwards the contract of the memory it owns")]
+unsafe impl<M: GuestMemory + ?Sized> GuestMemory for Box<M> {
+    fn region(&self, at: Gpa) -> Option<Region<'_>> {
+        (**self).region(at)
+    }
+
+    fn refresh(&mut self) -> bool {
+        (**self).refresh()
+    }
+
+    fn logs_writes(&self) -> bool {
+        (**self).logs_writes()
+    }
+
+    fn mark_written(&self, at: Gpa, len: u32) {
+        (**self).mark_written(at, len);
+    }
+}
+
+/// Behind an `Arc` the layout never changes, as it is not this one's alone: memory that is plugged is handed over itself.
 // SAFETY: the `Arc` keeps the memory alive, and shared memory cannot be refreshed through it.
 #[allow(unsafe_code, reason = "forwards the contract of the memory it shares")]
 unsafe impl<M: GuestMemory + ?Sized> GuestMemory for Arc<M> {

@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 
 /// A run of guest memory that is contiguous in the host, good for as long as the memory that resolved it.
 ///
-/// Every copy is clipped to the slice. Concurrent writes by the guest give mixed bytes, never undefined behaviour on
-/// the host: there is no reference, and nothing is read twice.
+/// Every copy is clipped to the slice, and there is never a reference to its bytes: what the guest writes meanwhile is mixed
+/// into a copy, and does no more than that.
 #[derive(Clone, Copy, Debug)]
 pub struct GuestSlice<'m> {
     host: *mut u8,

@@ -66,18 +66,21 @@ fn run<M: GuestMemory, L: LevelLine>(mut reader: TxReader<M>, mut irq: MmioIrq<L
             Ok(false) => _ = bell.sleep(),
             Err(EngineError::Irq(IrqError::Busy)) => pause(PAUSE),
             Err(error) => {
-                match error {
-                    EngineError::Ring(error) => {
-                        tracing::debug!(%error, "the guest has broken its transmit ring")
-                    }
-                    error => tracing::error!(%error, "the guest is not interrupted for what it transmits"),
-                }
+                tell(&error);
                 need_reset(&irq);
                 break;
             }
         }
     }
     tracing::debug!(stats = ?reader.stats(), "transmit frames discarded");
+}
+
+/// What the guest did is no more than a detail to the host.
+fn tell(error: &EngineError) {
+    match error {
+        EngineError::Ring(error) => tracing::debug!(%error, "the guest has broken its transmit ring"),
+        error => tracing::error!(%error, "the guest is not interrupted for what it transmits"),
+    }
 }
 
 /// Completes all that there is; whether there is more by now, for which no kick will come.

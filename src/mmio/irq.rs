@@ -5,8 +5,9 @@
 //! the line is the last has seen the register as it stays, and however raising and acknowledging mix, the line ends high if
 //! a bit is set and low if none is. A raise that comes late may find the guest without a reason, and is then taken back.
 //!
-//! A call may fail, and whoever made it is told. So nobody relies on a call of somebody else's that has not returned: who
-//! finds the bit set, and another [`Change`] under way, sets the line, too. What failed is set right by the next change.
+//! A call may fail, and whoever made it is told. So nobody relies on a call of somebody else's that has not returned: whoever
+//! finds the bit set already, but another [`Change`] still under way, sets the line as well, as that one may yet fail. What
+//! failed is set right by the next change.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,9 +1,8 @@
 //! A split ring's words in host memory (section 2.7).
 
-use super::chain::Descriptor;
 use super::{RingConfig, RingError};
 use crate::mem::{Gpa, GuestArray, GuestMemory, GuestRing, GuestRun, MemoryError, Translator};
-use crate::spec::ring::DESC_LEN;
+use crate::spec::ring::{DESC_LEN, used_entry};
 use crate::sync::Ordering;
 
 /// Both rings begin with two words of 16 bits, flags and index; entries follow, then the word of the event index.
@@ -36,6 +35,13 @@ pub(super) struct Areas<'t> {
     used: GuestArray<'t, u16>,
     used_entries: GuestRing<'t, USED_ENTRY>,
     avail_event: GuestArray<'t, u16>,
+}
+
+/// Writes the used entry of a chain into which so many bytes were written.
+#[inline(always)]
+pub(super) fn write_used(entries: &UsedRun<'_>, index: usize, head: u16, written: u32) {
+    entries.store::<u32, { used_entry::ID }>(index, u32::from(head));
+    entries.store::<u32, { used_entry::LEN }>(index, written);
 }
 
 impl<'t> Areas<'t> {
@@ -86,17 +92,6 @@ impl<'t> Areas<'t> {
         written(at(0), (u32::from(count) - before_wrap) * entry);
     }
 
-    /// Entry `index` of the descriptor table; the index is one of the table's.
-    #[inline(always)]
-    pub(super) fn descriptor(&self, index: usize) -> Descriptor {
-        Descriptor {
-            at: Gpa(self.table.load::<u64, 0>(index)),
-            len: self.table.load::<u32, 8>(index),
-            flags: self.table.load::<u16, 12>(index),
-            next: self.table.load::<u16, 14>(index),
-        }
-    }
-
     /// The heads that were made available from `position` on, at most `count`, up to where the ring wraps.
     #[inline(always)]
     pub(super) fn avail_run(&self, position: u16, count: usize) -> AvailRun<'t> {
@@ -135,12 +130,6 @@ impl<'t> Areas<'t> {
     #[inline]
     pub(super) fn used_event(&self) -> u16 {
         self.used_event.load(0, Ordering::Relaxed)
-    }
-
-    #[inline(always)]
-    pub(super) fn write_used(&self, position: usize, id: u32, written: u32) {
-        self.used_entries.store::<u32, 0>(position, id);
-        self.used_entries.store::<u32, 4>(position, written);
     }
 
     /// Shows the driver all used entries before `index`.

@@ -6,7 +6,7 @@
 use super::areas::Areas;
 use super::pool::{ChainBuilder, Pool};
 use crate::mem::{Gpa, GuestMemory, GuestRun, MemoryError, Translator};
-use crate::spec::ring::{DESC_INDIRECT, DESC_LEN, DESC_NEXT, DESC_WRITE};
+use crate::spec::ring::{DESC_INDIRECT, DESC_LEN, DESC_NEXT, DESC_WRITE, desc};
 
 /// What is wrong with a chain that the guest made available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,10 +56,10 @@ impl Descriptor {
     pub(super) fn load(table: &GuestRun<'_, DESC_LEN>, index: u16) -> Option<Self> {
         let index = usize::from(index);
         Some(Self {
-            at: Gpa(table.load::<u64, 0>(index)?),
-            len: table.load::<u32, 8>(index)?,
-            flags: table.load::<u16, 12>(index)?,
-            next: table.load::<u16, 14>(index)?,
+            at: Gpa(table.load::<u64, { desc::ADDR }>(index)?),
+            len: table.load::<u32, { desc::LEN }>(index)?,
+            flags: table.load::<u16, { desc::FLAGS }>(index)?,
+            next: table.load::<u16, { desc::NEXT }>(index)?,
         })
     }
 
@@ -122,7 +122,8 @@ impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
         let mut chain = pool.begin();
         let mut steps =
             Steps { left: self.size, size: self.size, entries: 1, indirect: None, allowed: self.indirect };
-        let mut descriptor = self.areas.descriptor(usize::from(popped.id));
+        let table = self.areas.table();
+        let mut descriptor = Descriptor::load(&table, popped.id).ok_or(ChainFault::HeadOutside)?;
         loop {
             if descriptor.has(DESC_INDIRECT) {
                 descriptor = steps.enter(&descriptor, self.memory)?;
@@ -136,7 +137,10 @@ impl<M: GuestMemory + ?Sized> Walk<'_, '_, M> {
                 break;
             }
             descriptor = match steps.next(descriptor.next)? {
-                None => self.areas.descriptor(usize::from(descriptor.next)),
+                None => {
+                    let outside = ChainFault::NextOutside(descriptor.next);
+                    Descriptor::load(&table, descriptor.next).ok_or(outside)?
+                }
                 Some(table) => read_entry(table, descriptor.next, self.memory)?,
             };
         }

@@ -10,7 +10,7 @@ use super::areas::Areas;
 use super::chain::Descriptor;
 use super::split::Batch;
 use crate::mem::{Gpa, GuestRun, GuestSlice, Region};
-use crate::spec::ring::{DESC_LEN, DESC_NEXT, DESC_WRITE};
+use crate::spec::ring::{DESC_LEN, DESC_NEXT, DESC_WRITE, desc};
 
 /// Finds the buffers of plain chains.
 ///
@@ -46,18 +46,20 @@ impl<'f, 't> Finder<'f, 't> {
         self.now
     }
 
-    /// Where the buffer of a chain is that is just one, if the head is free, and the head's epoch.
+    /// If the head is free, and its chain is one buffer that is to be written and lies in the region: where that is, and the
+    /// head's epoch, which is to become [`now`](Self::now) if the chain is taken.
     #[inline(always)]
     pub(super) fn buffer(&mut self, head: u16) -> Option<(Gpa, GuestSlice<'t>, &mut u32)> {
         let index = usize::from(head);
         if index >= self.heads {
             return None;
         }
-        let (epoch, flags) = (self.epochs.get_mut(index)?, self.table.load::<u16, 12>(index)?);
+        let (epoch, flags) = (self.epochs.get_mut(index)?, self.table.load::<u16, { desc::FLAGS }>(index)?);
         if flags != DESC_WRITE || *epoch >= self.now {
             return None;
         }
-        let (at, len) = (self.table.load::<u64, 0>(index)?, self.table.load::<u32, 8>(index)?);
+        let at = self.table.load::<u64, { desc::ADDR }>(index)?;
+        let len = self.table.load::<u32, { desc::LEN }>(index)?;
         let at = Gpa(at);
         Some((at, self.region.get(at, len)?, epoch))
     }

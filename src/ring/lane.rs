@@ -3,7 +3,7 @@
 //! A [plain](super::finder) chain needs no walk and no place in the pool: it is checked, filled and staged by itself. Any other
 //! the lane declines without a trace.
 
-use super::areas::{Areas, AvailRun, UsedRun};
+use super::areas::{Areas, AvailRun, UsedRun, write_used};
 use super::finder::{Buffers, Finder};
 use super::{Burst, BurstEnd, Cursor};
 use crate::mem::{Header, Parts};
@@ -48,7 +48,7 @@ impl<'t> Lane<'t> {
             Some(written) => written,
             None => fill_chain(&mut finder, head, header, frame)?,
         };
-        stage(&self.used, self.placed, head, written);
+        write_used(&self.used, self.placed, head, written as u32);
         self.placed += 1;
         Some(written)
     }
@@ -102,7 +102,7 @@ impl<'t> Lane<'t> {
             let Some(written) = fill(head, frame) else {
                 return Burst { frames: sum.frames, end: BurstEnd::Declined(next) };
             };
-            stage(&used, sum.frames, head, written);
+            write_used(&used, sum.frames, head, written as u32);
             sum.frames += 1;
             sum.bytes += frame.len() as u64;
         }
@@ -161,11 +161,4 @@ fn fill_chain(finder: &mut Finder<'_, '_>, head: u16, header: &Header, frame: &[
     }
     *epoch = now;
     Some(header.len() + frame.len())
-}
-
-/// Writes used entry `index`.
-#[inline(always)]
-fn stage(used: &UsedRun<'_>, index: usize, head: u16, written: usize) {
-    used.store::<u32, 0>(index, u32::from(head));
-    used.store::<u32, 4>(index, written as u32);
 }

@@ -23,8 +23,8 @@ pub struct SplitRing {
     pub(super) seen: u16,
     /// The used index that the driver sees.
     pub(super) published: u16,
-    /// The used index at the last decision about an interrupt; none at first, nor after more entries than the index can
-    /// count.
+    /// The used index at the last decision about an interrupt; none before the first, nor once 65536 entries were published
+    /// since: then the answer is yes.
     pub(super) decided: Option<u16>,
     /// The driver has been asked for kicks.
     pub(super) armed: bool,

@@ -1,6 +1,6 @@
 //! The split ring at work, for the length of a turn.
 
-use super::areas::Areas;
+use super::areas::{Areas, write_used};
 use super::chain::{Access, ChainFault, Popped, Walk};
 use super::finder::Finder;
 use super::lane::Lane;
@@ -127,7 +127,7 @@ impl<'t> SplitTurn<'t> {
     /// Writes a used entry behind those that the driver can see.
     fn stage(&mut self, id: u16, written: u32) {
         let next_used = self.ring.cursor.next_used;
-        self.areas.write_used(usize::from(next_used), u32::from(id), written);
+        write_used(&self.areas.used_run(next_used, 1), 0, id, written);
         self.ring.cursor.next_used = next_used.wrapping_add(1);
     }
 

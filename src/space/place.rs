@@ -13,7 +13,7 @@ pub struct RxSpace<'t> {
     /// The header of a plain frame in one buffer.
     plain: Header,
     pub(super) budget: Left,
-    tally: Tally,
+    pub(super) tally: Tally,
     /// Frames that may still be taken in this `recv`.
     pub(super) left: usize,
     /// Frames are taken and dropped, because the guest has no room and the consumer chose so.

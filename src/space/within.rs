@@ -4,7 +4,7 @@
 //! [`taped`](RxSpace::taped). To the inner source that is a space like any other. All may be nested in any order, and
 //! all end when the inner `recv` does, even by a panic.
 
-use super::{DropReason, RxSpace, Tape};
+use super::{DropReason, RxSpace, Tally, Tape};
 use crate::ring::Ring;
 
 /// How much a source may take.
@@ -107,16 +107,16 @@ struct Share<'s, 't> {
     bytes: u64,
     is_share: bool,
     /// What had been taken before.
-    before: (u64, u64, u64),
+    before: Tally,
 }
 
 impl<'s, 't> Share<'s, 't> {
     fn new(space: &'s mut RxSpace<'t>, limit: Limit) -> Self {
         space.close_lane();
-        let before = space.entered();
+        let before = space.tally;
         let (left, bytes, is_share) = (space.left, space.budget.bytes, space.is_share);
         space.is_share = is_share || limit.bytes < u64::MAX;
-        space.budget.bytes = bytes.min(before.1.saturating_add(limit.bytes));
+        space.budget.bytes = bytes.min(before.bytes.saturating_add(limit.bytes));
         let frames = if limit.bytes == 0 { 0 } else { limit.frames };
         space.left = left.min(usize::try_from(frames).unwrap_or(usize::MAX));
         space.open_lane();
@@ -126,12 +126,12 @@ impl<'s, 't> Share<'s, 't> {
     /// What was taken, once the limits are again those around it.
     fn end(&mut self) -> Taken {
         self.restore();
-        let (taken, bytes, dropped) = self.space.entered();
-        let dropped = dropped - self.before.2;
+        let (now, before) = (&self.space.tally, &self.before);
+        let (taken, delivered) = (now.taken - before.taken, now.delivered - before.delivered);
         Taken {
-            delivered: taken - self.before.0 - dropped,
-            dropped,
-            bytes: bytes - self.before.1,
+            delivered,
+            dropped: taken - delivered,
+            bytes: now.bytes - before.bytes,
             room: self.space.left > 0 && !self.space.full && self.space.ring.broken().is_none(),
         }
     }
@@ -139,10 +139,10 @@ impl<'s, 't> Share<'s, 't> {
     fn restore(&mut self) {
         let space = &mut *self.space;
         space.close_lane();
-        let (taken, bytes, _) = space.entered();
-        let left = self.left.saturating_sub((taken - self.before.0) as usize);
+        let Tally { taken, bytes, .. } = space.tally;
+        let left = self.left.saturating_sub((taken - self.before.taken) as usize);
         // A turn whose bytes were spent before allows one frame all the same.
-        let spent = bytes > self.before.1 && bytes >= self.bytes;
+        let spent = bytes > self.before.bytes && bytes >= self.bytes;
         (space.budget.bytes, space.is_share) = (self.bytes, self.is_share);
         space.left = if spent { 0 } else { left };
         space.open_lane();
@@ -212,12 +212,6 @@ impl Drop for Keeping<'_, '_> {
 }
 
 impl RxSpace<'_> {
-    /// Frames taken, bytes of those delivered, frames dropped: as far as they are entered.
-    fn entered(&self) -> (u64, u64, u64) {
-        let tally = self.tally();
-        (tally.taken, tally.bytes, tally.taken - tally.delivered)
-    }
-
     /// Records a frame whose bytes the source has, whatever became of it.
     pub(super) fn record(&mut self, frame: &[u8], dropped: Option<DropReason>) {
         if let Some(tape) = &mut self.tape {

@@ -5,6 +5,27 @@ pub const MAX_SIZE: u16 = 32768;
 
 /// Bytes of a descriptor.
 pub const DESC_LEN: usize = 16;
+
+/// Where the fields of a descriptor are, in bytes from its start (section 2.7.5).
+pub mod desc {
+    /// The buffer's address, or that of an indirect table.
+    pub const ADDR: usize = 0;
+    /// Its length in bytes.
+    pub const LEN: usize = 8;
+    /// What it is for.
+    pub const FLAGS: usize = 12;
+    /// The chain's next descriptor.
+    pub const NEXT: usize = 14;
+}
+
+/// Where the fields of a used ring's entry are, in bytes from its start (section 2.7.8).
+pub mod used_entry {
+    /// The chain's head.
+    pub const ID: usize = 0;
+    /// How many bytes were written to the chain.
+    pub const LEN: usize = 4;
+}
+
 /// `VIRTQ_DESC_F_NEXT`: the chain goes on at `next`.
 pub const DESC_NEXT: u16 = 1;
 /// `VIRTQ_DESC_F_WRITE`: the device writes this buffer; without it, the device reads it.
