@@ -26,9 +26,14 @@
 //! | the far end was closed | closed | Linux tells nobody, the source stays quiet; others reset: closed |
 //! | `ECONNRESET` | what is queued is read, then closed | the same |
 //! | shut down for reading | closed | what is queued is read, then closed |
-//! | `ECONNREFUSED`, `EINTR` | tried again | tried again |
+//! | `EINTR` | tried again | tried again |
+//! | news, as below | tried again; twice on end, a millisecond later | the same |
 //! | `ENOBUFS`, `ENOMEM` | tried again a millisecond later | the same |
 //! | any other error | fatal, reported | fatal, reported |
+//!
+//! News is what networks say (by ICMP) of frames that others sent through a connected socket of UDP, and no fault of the
+//! socket: `ECONNREFUSED`, `EMSGSIZE`, `ENOPROTOOPT`, `EHOSTDOWN`, `EHOSTUNREACH`, `ENETUNREACH`, `ENETDOWN`, `EPROTO`,
+//! `EACCES`, and Linux's `ENONET`.
 //!
 //! # Platforms
 //! Linux waits with epoll and an eventfd, macOS and the BSDs with kqueue. With the feature `libkqueue`, Linux runs the

@@ -13,9 +13,10 @@ use netrx_poller::{Poller, Trigger};
 
 use crate::SocketError;
 use crate::calls::{BATCH, Batch, BatchEnd, Calls, Message};
+use crate::sys::news::is_news;
 use crate::sys::options;
 
-/// How long a system that is short of memory is left alone. Nothing else waits for a time.
+/// How long a system that is short of memory is left alone, or a socket that has only news. Nothing else waits for a time.
 const BREATHER: Duration = Duration::from_millis(1);
 
 /// What the socket is watched under; nothing else is.
@@ -31,15 +32,17 @@ pub(crate) struct Reader<C> {
     largest: usize,
     /// The far end is gone: an empty socket stays empty.
     gone: bool,
-    /// The system was short of memory: the next wait is for that.
+    /// The next wait is a breather, and not for the socket.
     strained: bool,
+    /// The last read gave news and no frame.
+    heard: bool,
 }
 
 impl<C: Calls> Reader<C> {
     pub(crate) fn new(socket: OwnedFd, calls: C, largest: usize) -> Result<Self, SocketError> {
         options::check_kind(socket.as_fd())?;
         let poller = watching(socket.as_fd()).map_err(SocketError::io("watch the socket"))?;
-        Ok(Self { poller, socket, calls, largest, gone: false, strained: false })
+        Ok(Self { poller, socket, calls, largest, gone: false, strained: false, heard: false })
     }
 
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
@@ -97,6 +100,7 @@ impl<C: Calls> Reader<C> {
         let mut messages = [Message::default(); BATCH];
         let places = messages.get_mut(..lent.frames()).unwrap_or_default();
         let Batch { count, end } = self.calls.receive(self.socket.as_fd(), &lent, places);
+        self.heard &= count == 0;
         let read = places.get(..count).unwrap_or_default();
         let frames = self.before_the_end(read);
         report(&mut lent, frames);
@@ -140,19 +144,25 @@ impl<C: Calls> Reader<C> {
     fn mend(&mut self, error: io::Error) -> Result<Received, SourceError> {
         match error.raw_os_error() {
             _ if error.kind() == io::ErrorKind::WouldBlock => {
+                self.heard = false;
                 return Ok(if self.gone { Received::Closed } else { Received::Empty });
             }
-            Some(libc::ENOBUFS | libc::ENOMEM) => {
-                self.strained = true;
-                return Ok(Received::Empty);
-            }
+            Some(libc::ENOBUFS | libc::ENOMEM) => return Ok(self.breather()),
             // What was sent before may still be queued.
             Some(libc::ECONNRESET) => self.gone = true,
-            // The second is news of what others sent through this socket.
-            Some(libc::EINTR | libc::ECONNREFUSED) => {}
+            Some(libc::EINTR) => {}
+            // Twice on end, it may be there to stay.
+            _ if is_news(&error) && std::mem::take(&mut self.heard) => return Ok(self.breather()),
+            _ if is_news(&error) => self.heard = true,
             _ => return Err(SourceError::io("read from the socket")(error)),
         }
         Ok(Received::More)
+    }
+
+    /// Has the next wait be one.
+    fn breather(&mut self) -> Received {
+        self.strained = true;
+        Received::Empty
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is asked of the operating system: the only files of this crate with `unsafe` code.
 
+pub(crate) mod news;
 pub(crate) mod options;
 
 mod message;
