@@ -22,7 +22,7 @@
 //! # How it ends
 //! | what happens | `SOCK_SEQPACKET` | `SOCK_DGRAM` |
 //! | --- | --- | --- |
-//! | an empty datagram | the end of the stream: closed | a runt: dropped and counted |
+//! | an empty datagram | a runt: dropped and counted | the same |
 //! | the far end was closed | closed | Linux tells nobody, the source stays quiet; others reset: closed |
 //! | `ECONNRESET` | what is queued is read, then closed | the same |
 //! | shut down for reading | closed | what is queued is read, then closed |
@@ -30,6 +30,9 @@
 //! | news, as below | tried again; twice on end, a millisecond later | the same |
 //! | `ENOBUFS`, `ENOMEM` | tried again a millisecond later | the same |
 //! | any other error | fatal, reported | fatal, reported |
+//!
+//! The end itself may read as an empty datagram: that of `SOCK_SEQPACKET` everywhere, that of `SOCK_DGRAM` not on Linux.
+//! It is not counted. Empty datagrams right before it may be taken for it.
 //!
 //! News is what networks say (by ICMP) of frames that others sent through a connected socket of UDP, and no fault of the
 //! socket: `ECONNREFUSED`, `EMSGSIZE`, `ENOPROTOOPT`, `EHOSTDOWN`, `EHOSTUNREACH`, `ENETUNREACH`, `ENETDOWN`, `EPROTO`,

@@ -102,7 +102,8 @@ impl<C: Calls> Reader<C> {
         let Batch { count, end } = self.calls.receive(self.socket.as_fd(), &lent, places);
         self.heard &= count == 0;
         let read = places.get(..count).unwrap_or_default();
-        let frames = self.before_the_end(read);
+        // The end would have filled all places.
+        let frames = if matches!(end, BatchEnd::Full) { self.before_the_end(read) } else { read };
         report(&mut lent, frames);
         match end {
             _ if frames.len() < read.len() => Ok(Some(Received::Closed)),
@@ -112,11 +113,12 @@ impl<C: Calls> Reader<C> {
         }
     }
 
-    /// The messages without those at the end that are no frames: a socket whose far end is gone, or that was shut down
-    /// for reading, reads as empty messages without end. Otherwise empty messages are frames like others.
+    /// The messages without those behind the last frame that are none: a socket whose far end is gone, or that was shut
+    /// down for reading, may read as empty messages without end. As long as there are frames behind them, they are messages
+    /// like others.
     fn before_the_end<'m>(&self, messages: &'m [Message]) -> &'m [Message] {
         let frames = messages.iter().rposition(|message| message.len > 0).map_or(0, |last| last + 1);
-        if frames == messages.len() || !options::is_hung_up(self.socket.as_fd()) {
+        if frames == messages.len() || !options::reads_as_over(self.socket.as_fd()) {
             return messages;
         }
         messages.get(..frames).unwrap_or_default()

@@ -27,6 +27,27 @@ fn a_datagram_socket_shut_down_for_reading_ends() {
     assert!(far.shutdown(Shutdown::Both).is_ok());
 }
 
+// The BSDs throw away what is queued.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_frame_behind_an_empty_datagram_is_not_lost_by_a_shutdown() {
+    for between in 1..4 {
+        let (mut source, far) = SocketSource::pair(1514).expect("a pair");
+        far.send(&frame(0, 60)).expect("there is room");
+        (0..between).for_each(|_| assert!(far.send(&[]).is_ok()));
+        far.send(&frame(1, 60)).expect("there is room");
+        shutdown(&source, rustix::net::Shutdown::Read).expect("it is a socket");
+        let mut rig = plain_guest();
+        // The kernel fills both buffers, the second with nothing.
+        rig.driver.post(2);
+        assert_eq!(rig.poll(&mut source).expect("a turn"), Progress::Starved);
+        let frames = rig.take(&mut source, usize::MAX).expect("all come");
+        assert_eq!(numbers(&frames), whole([0, 1]), "{between} between");
+        assert_eq!(rig.stats().dropped(netrx::DropReason::Runt), between);
+        rig.check().expect("all is well");
+    }
+}
+
 #[test]
 fn a_closed_datagram_peer_does_not_take_its_frames_along() {
     let (mut source, far) = SocketSource::pair(1514).expect("a pair");

@@ -77,6 +77,25 @@ fn an_empty_message_is_no_end_while_the_far_end_is_there() {
 }
 
 #[test]
+fn a_frame_behind_an_empty_message_is_not_lost_when_the_far_end_closes() {
+    for between in 1..4 {
+        let (mut source, far) = seqpacket();
+        give(&far, &frame(0, 60));
+        (0..between).for_each(|_| give(&far, &[]));
+        give(&far, &frame(1, 60));
+        drop(far);
+        let mut rig = plain_guest();
+        // The kernel fills both buffers, the second with nothing.
+        rig.driver.post(2);
+        assert_eq!(rig.poll(&mut source).expect("a turn"), Progress::Starved);
+        let frames = rig.take(&mut source, usize::MAX).expect("all come");
+        assert_eq!(numbers(&frames), whole([0, 1]), "{between} between");
+        assert_eq!(rig.stats().dropped(DropReason::Runt), between);
+        rig.check().expect("all is well");
+    }
+}
+
+#[test]
 fn a_reset_does_not_lose_what_was_sent_before() {
     let (mut source, far) = seqpacket();
     give(&far, &frame(0, 60));

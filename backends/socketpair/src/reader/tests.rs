@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use netrx::{DropReason, EngineError, Features, FrameSource, Progress};
 use netrx_mock::{Rig, Shape};
+#[cfg(seqpacket)]
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
 
 use super::*;
 use crate::buffers::fit_buffers;
@@ -229,6 +231,46 @@ fn a_reset_ends_it_after_the_last_frame() {
         assert_eq!(numbers(&rig.take(&mut reader, usize::MAX).expect("all come")), whole([0, 1]));
         reader.wait(None).expect("it does not sleep any more");
     }
+}
+
+/// Calls whose far end closes as soon as they have read.
+#[cfg(seqpacket)]
+struct Closing {
+    calls: System,
+    far: Option<OwnedFd>,
+}
+
+#[cfg(seqpacket)]
+impl Calls for Closing {
+    fn receive(&mut self, socket: BorrowedFd<'_>, lent: &Lent<'_, '_>, messages: &mut [Message]) -> Batch {
+        let batch = self.calls.receive(socket, lent, messages);
+        self.far = None;
+        batch
+    }
+
+    fn peek(&mut self, socket: BorrowedFd<'_>, largest: usize) -> io::Result<usize> {
+        self.calls.peek(socket, largest)
+    }
+
+    fn skip(&mut self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        self.calls.skip(socket)
+    }
+}
+
+#[cfg(seqpacket)]
+#[test]
+fn an_empty_message_that_came_before_the_end_is_counted() {
+    let (near, far) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .expect("the system has them");
+    for message in [&frame(0, 60)[..], &[]] {
+        assert_eq!(send(&far, message, SendFlags::empty()), Ok(message.len()));
+    }
+    let calls = Closing { calls: System::default(), far: Some(far) };
+    let mut reader = Reader::new(near, calls, 1514).expect("it keeps boundaries");
+    let mut rig = plain_guest();
+    assert_eq!(numbers(&rig.take(&mut reader, usize::MAX).expect("all come")), whole([0]));
+    assert_eq!(rig.stats().dropped(DropReason::Runt), 1);
+    rig.check().expect("all is well");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a socket is, and how large its buffers are.
 
-#![allow(unsafe_code, reason = "socket options, and poll")]
+#![allow(unsafe_code, reason = "socket options, poll, and how much is queued")]
 
 use std::io;
 use std::mem::size_of;
@@ -37,8 +37,29 @@ pub(crate) fn set_buffer_size(socket: BorrowedFd<'_>, buffer: Buffer, size: usiz
     set(socket, option(buffer), c_int::try_from(size).unwrap_or(c_int::MAX))
 }
 
+/// Whether nothing is left and nothing will come, so that a read gives an empty message, without end.
+///
+/// Empty messages that are still queued do not show; whatever is queued behind them does.
+pub(crate) fn reads_as_over(socket: BorrowedFd<'_>) -> bool {
+    is_hung_up(socket) && has_empty_end(socket) && queued(socket) == 0
+}
+
+/// Whether the end reads as an empty message. Elsewhere than on Linux, that of a datagram socket does too.
+fn has_empty_end(socket: BorrowedFd<'_>) -> bool {
+    cfg!(not(target_os = "linux"))
+        || get(socket, libc::SO_TYPE).is_ok_and(|kind| kind == libc::SOCK_SEQPACKET)
+}
+
+/// How many bytes are queued: of all frames, unless it is a datagram socket on Linux.
+fn queued(socket: BorrowedFd<'_>) -> c_int {
+    let mut bytes: c_int = 0;
+    // SAFETY: the number is borrowed.
+    let told = unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
+    if told == 0 { bytes } else { 0 }
+}
+
 /// Whether nothing will come any more, beside what is queued.
-pub(crate) fn is_hung_up(socket: BorrowedFd<'_>) -> bool {
+fn is_hung_up(socket: BorrowedFd<'_>) -> bool {
     let mut asked = libc::pollfd { fd: socket.as_raw_fd(), events: HUNG_UP, revents: 0 };
     // SAFETY: one structure, borrowed; the call does not sleep.
     let answers = unsafe { libc::poll(&raw mut asked, 1, 0) };
