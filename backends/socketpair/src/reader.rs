@@ -36,13 +36,16 @@ pub(crate) struct Reader<C> {
     strained: bool,
     /// The last read gave news and no frame.
     heard: bool,
+    /// The frame that is next was counted as too long, and is to be skipped.
+    counted: bool,
 }
 
 impl<C: Calls> Reader<C> {
     pub(crate) fn new(socket: OwnedFd, calls: C, largest: usize) -> Result<Self, SocketError> {
         options::check_kind(socket.as_fd())?;
         let poller = watching(socket.as_fd()).map_err(SocketError::io("watch the socket"))?;
-        Ok(Self { poller, socket, calls, largest, gone: false, strained: false, heard: false })
+        let (gone, strained, heard, counted) = (false, false, false, false);
+        Ok(Self { poller, socket, calls, largest, gone, strained, heard, counted })
     }
 
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
@@ -87,6 +90,9 @@ impl<C: Calls> Reader<C> {
     /// Reads until the guest has no room or the socket no frames.
     pub(crate) fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
         loop {
+            if let Err(error) = self.skip_counted() {
+                return self.mend(error);
+            }
             let Some(lent) = space.lend_any(self.largest, BATCH) else { return Ok(Received::More) };
             let end = if lent.must_peek() { self.read_if_it_fits(lent)? } else { self.read(lent)? };
             if let Some(received) = end {
@@ -134,12 +140,19 @@ impl<C: Calls> Reader<C> {
             return self.read(lent);
         }
         match lent.too_long() {
-            Placed::Dropped(_) => {
-                self.calls.skip(self.socket.as_fd()).map_err(SourceError::io("skip a frame"))?;
-            }
+            Placed::Dropped(_) => self.counted = true,
             Placed::NoRoom | Placed::Delivered => return Ok(Some(Received::More)),
         }
         Ok(None)
+    }
+
+    /// Skips the next frame if it was counted. One that an error comes between is not counted again.
+    fn skip_counted(&mut self) -> io::Result<()> {
+        if self.counted {
+            self.calls.skip(self.socket.as_fd())?;
+            self.counted = false;
+        }
+        Ok(())
     }
 
     /// What an error means; one that comes back is fatal.

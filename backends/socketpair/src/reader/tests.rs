@@ -15,6 +15,7 @@ use super::*;
 use crate::buffers::fit_buffers;
 use crate::sys::{Portable, System};
 
+mod news;
 #[path = "../../tests/rig/mod.rs"]
 mod rig;
 
@@ -101,62 +102,6 @@ fn what_is_tried_again_loses_nothing() {
         assert_eq!(numbers(&rig.take(&mut reader, 2).expect("all come")), whole([0, 1]));
         assert_eq!(reader.calls.script, [], "all of them were met");
         rig.check().expect("all is well");
-    }
-}
-
-/// What networks say about frames that were sent through a socket, as errors of the next read.
-const SAID_BY_NETWORKS: &[i32] = &[
-    libc::ECONNREFUSED,
-    libc::EMSGSIZE,
-    libc::ENOPROTOOPT,
-    libc::EHOSTDOWN,
-    libc::EHOSTUNREACH,
-    libc::ENETUNREACH,
-    libc::ENETDOWN,
-    libc::EPROTO,
-    libc::EACCES,
-    #[cfg(target_os = "linux")]
-    libc::ENONET,
-];
-
-#[test]
-fn news_of_what_others_sent_loses_nothing() {
-    for news in SAID_BY_NETWORKS {
-        for mut rig in both_guests() {
-            let (mut reader, _far) = faulty(&[*news]);
-            assert_eq!(rig.turn(&mut reader).expect("not fatal"), (Progress::More, vec![]), "{news}");
-            assert_eq!(numbers(&rig.turn(&mut reader).expect("a turn").1), whole([0, 1]));
-            rig.check().expect("all is well");
-        }
-    }
-}
-
-#[test]
-fn news_again_and_again_does_not_spin() {
-    for news in SAID_BY_NETWORKS {
-        for mut rig in both_guests() {
-            let (mut reader, _far) = faulty(&[*news; 4]);
-            for _ in 0..2 {
-                assert_eq!(rig.turn(&mut reader).expect("not fatal").0, Progress::More);
-                let begin = Instant::now();
-                assert_eq!(rig.turn(&mut reader).expect("not fatal").0, Progress::Idle, "{news}");
-                reader.wait(None).expect("it waits, though not for the socket");
-                assert!(begin.elapsed() >= BREATHER);
-            }
-            assert_eq!(numbers(&rig.turn(&mut reader).expect("a turn").1), whole([0, 1]));
-        }
-    }
-}
-
-#[test]
-fn news_between_frames_costs_no_time() {
-    let (mut reader, far) = faulty(&[libc::EHOSTUNREACH, 0, libc::EHOSTUNREACH, 0]);
-    let mut rig = plain_guest();
-    for first in [0, 2] {
-        assert_eq!(rig.turn(&mut reader).expect("a turn").0, Progress::More);
-        assert_eq!(numbers(&rig.turn(&mut reader).expect("a turn").1), whole([first, first + 1]));
-        far.send(&frame(2, 60)).expect("there is room");
-        far.send(&frame(3, 60)).expect("there is room");
     }
 }
 
