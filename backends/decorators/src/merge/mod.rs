@@ -22,6 +22,7 @@ use netrx::spec::MIN_FRAME;
 use netrx::{FrameSource, Received, RxSpace, SourceError};
 
 use bell::{Bell, Signal};
+use beside::Shortage;
 
 /// How many bytes a source may deliver in a turn.
 pub const QUANTUM: u64 = 1 << 16;
@@ -34,8 +35,9 @@ const DROPPED: u64 = MIN_FRAME as u64;
 ///
 /// * **Order**: each source's own; between them there is none.
 /// * **Blocking**: only [`wait`](FrameSource::wait) blocks. It needs no thread for sources that can be
-///   [watched](FrameSource::watch), and one for each that cannot, while it sleeps.
-/// * **Errors**: only when no source is left.
+///   [watched](FrameSource::watch), and one for each that cannot, while it sleeps. While the system has none to spare, a sleep
+///   ends after a millisecond, and that is logged when it begins.
+/// * **Errors**: when no source is left, or the system cannot poll their descriptors.
 ///
 /// # Fairness
 /// Sources take turns. A turn adds [`QUANTUM`] bytes to a source's credit, which what it delivers is taken off; the turn ends
@@ -53,6 +55,7 @@ pub struct Merge<S> {
     turn: usize,
     granted: bool,
     bell: Arc<Bell>,
+    shortage: Shortage,
     on_end: Option<EndHook>,
 }
 
@@ -153,7 +156,8 @@ impl<S: FrameSource> Merge<S> {
             Member { source, credit: 0, has_turns: false, end: None, blocks: None, signal, waker }
         };
         let members = sources.into_iter().map(member).collect();
-        Ok(Self { members, turn: 0, granted: false, bell, on_end: None })
+        let shortage = Shortage::default();
+        Ok(Self { members, turn: 0, granted: false, bell, shortage, on_end: None })
     }
 
     /// Sets what is called, on the thread that runs the merge, when a source ends: with its number, from 0 on, and why.
@@ -250,7 +254,7 @@ impl<S: FrameSource> FrameSource for Merge<S> {
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
-        for (index, waited) in sleep::sleep(&mut self.members, &self.bell, until)? {
+        for (index, waited) in sleep::sleep(&mut self.members, &self.bell, &mut self.shortage, until)? {
             if let Err(error) = waited {
                 self.end(index, MemberEnd::Failed(error));
             }

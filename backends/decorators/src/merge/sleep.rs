@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::Member;
 use super::bell::Bell;
-use super::beside::Beside;
+use super::beside::{Beside, Shortage};
 
 /// The longest that one sleep lasts: longer ones are refused by some systems, and waking once a day is no polling.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -24,10 +24,11 @@ pub(super) type Waited = (usize, Result<(), SourceError>);
 pub(super) fn sleep<S: FrameSource>(
     members: &mut [Member<S>],
     bell: &Bell,
+    shortage: &mut Shortage,
     until: Option<Instant>,
 ) -> Result<Vec<Waited>, SourceError> {
     members.iter_mut().filter(|member| member.is_live()).for_each(learn);
-    let (ready, mut waited) = Asked::of(members, until).sleep(bell)?;
+    let (ready, mut waited) = Asked::of(members, until).sleep(bell, shortage)?;
     // Whatever rang until here has ended this wait.
     bell.take();
     let past = Instant::now();
@@ -90,29 +91,30 @@ impl<'w, S: FrameSource> Asked<'w, S> {
     }
 
     /// Sleeps; returns the sources that are ready, and those that waited by themselves.
-    fn sleep(mut self, bell: &Bell) -> Result<(Vec<usize>, Vec<Waited>), SourceError> {
-        self.until = self.times.iter().map(|(_, time)| *time).chain(self.until).min();
+    fn sleep(
+        mut self,
+        bell: &Bell,
+        shortage: &mut Shortage,
+    ) -> Result<(Vec<usize>, Vec<Waited>), SourceError> {
+        let until = self.times.iter().map(|(_, time)| *time).chain(self.until).min();
         let blocking = std::mem::take(&mut self.blocking);
         let waited = match self.is_ready || blocking.is_empty() {
-            true => self.poll(bell).map(|()| Vec::new()),
-            false => {
-                let until = self.until;
-                Beside::during(blocking, until, bell, || self.poll(bell))
-            }
+            true => self.poll(bell, until).map(|()| Vec::new()),
+            false => Beside::during(blocking, until, bell, shortage, |until| self.poll(bell, until)),
         };
         let now = Instant::now();
         self.ready.extend(self.times.iter().filter(|(_, time)| *time <= now).map(|(index, _)| *index));
         Ok((self.ready, waited?))
     }
 
-    /// Sleeps on the bell and all descriptors.
-    fn poll(&mut self, bell: &Bell) -> Result<(), SourceError> {
+    /// Sleeps on the bell and all descriptors, until a time.
+    fn poll(&mut self, bell: &Bell, until: Option<Instant>) -> Result<(), SourceError> {
         let entry = |descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN);
         let descriptors = self.descriptors.iter().map(|(_, descriptor)| *descriptor);
         let mut polled: Vec<_> = std::iter::once(bell.as_fd()).chain(descriptors).map(entry).collect();
         let left = match self.is_ready || bell.take() {
             true => Some(Timespec::default()),
-            false => self.until.map(time_left),
+            false => until.map(time_left),
         };
         match poll(&mut polled, left.as_ref()) {
             // A signal is a reason to return like the others.
