@@ -19,6 +19,10 @@ const ENTRY: usize = 32;
 const BLANKS: usize = 4;
 
 /// Starts and stops the captures of a [`Capture`](super::Capture), from any thread. Clones are the same handle.
+///
+/// A capture that nobody stopped ends when the last of source and handles is dropped, which waits for the writer as
+/// [`stop`](Self::stop) does, unless it is the writer that drops it. Nobody is told then what is wrong with the file, but it is
+/// logged.
 #[derive(Clone, Debug)]
 pub struct CaptureHandle {
     shared: Arc<Shared>,
@@ -91,6 +95,8 @@ struct Session {
     queued: Arc<AtomicUsize>,
     /// Frames that passed uncaptured since the last batch.
     missed: u64,
+    /// The writer itself tells what it came to: nobody waits for it.
+    is_abandoned: Arc<AtomicBool>,
     thread: JoinHandle<Result<Captured, CaptureError>>,
 }
 
@@ -165,11 +171,10 @@ impl Shared {
 }
 
 impl Drop for Shared {
-    /// The file is whole, even if nobody stopped the capture.
+    /// Ends a capture that nobody stopped, and waits for its writer as if somebody had.
     fn drop(&mut self) {
         if let Some(session) = self.lock().take() {
-            // Nobody is left to be told.
-            let _ = session.end();
+            session.abandon();
         }
     }
 }
@@ -180,10 +185,18 @@ impl Session {
         let (blanks_in, blanks) = mpsc::sync_channel(BLANKS);
         let queued = Arc::<AtomicUsize>::default();
         let queue = Queue { batches: batches_out, blanks: blanks_in, queued: Arc::clone(&queued) };
-        let started = SystemTime::now();
-        let body = move || file::write(writer, &queue, started).map_err(CaptureError::Write);
+        let (started, is_abandoned) = (SystemTime::now(), Arc::<AtomicBool>::default());
+        let tells = Arc::clone(&is_abandoned);
+        let body = move || {
+            let written = file::write(writer, &queue, started).map_err(CaptureError::Write);
+            if tells.load(Ordering::Relaxed) {
+                tell(&written);
+            }
+            written
+        };
         let thread = thread::Builder::new().name("netrx-capture".into()).spawn(body);
-        Ok(Self { batches, blanks, queued, missed: 0, thread: thread.map_err(CaptureError::Spawn)? })
+        let thread = thread.map_err(CaptureError::Spawn)?;
+        Ok(Self { batches, blanks, queued, missed: 0, is_abandoned, thread })
     }
 
     /// Takes the tape's frames and leaves it a blank one; `false` when nobody writes any more.
@@ -220,6 +233,24 @@ impl Session {
             return Err(CaptureError::OwnThread);
         }
         self.thread.join().unwrap_or(Err(CaptureError::Panicked))
+    }
+
+    /// Ends, with nobody left to be told.
+    fn abandon(self) {
+        if self.is_own() {
+            self.is_abandoned.store(true, Ordering::Relaxed);
+            // It cannot be waited for here.
+            let _ = self.end();
+        } else {
+            tell(&self.end());
+        }
+    }
+}
+
+/// Tells what is wrong with a file that nobody asked after.
+fn tell(written: &Result<Captured, CaptureError>) {
+    if let Err(error) = written {
+        tracing::error!(%error, "a capture that nobody stopped is not whole");
     }
 }
 

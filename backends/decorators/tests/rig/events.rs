@@ -1,10 +1,11 @@
 //! What the crate tells by `tracing`.
 
 use std::fmt::Debug;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::SetGlobalDefaultError;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 /// An event: its level, and all its fields as text.
@@ -19,6 +20,13 @@ pub(crate) fn told_by<R>(act: impl FnOnce() -> R) -> (R, Vec<Told>) {
     let (record, events) = channel();
     let result = tracing::subscriber::with_default(Recorder(record), act);
     (result, events.try_iter().collect())
+}
+
+/// What is told from here on, by any thread of the process.
+pub(crate) fn told_anywhere() -> Result<Receiver<Told>, SetGlobalDefaultError> {
+    let (record, events) = channel();
+    tracing::subscriber::set_global_default(Recorder(record))?;
+    Ok(events)
 }
 
 /// Sends each event.
