@@ -23,10 +23,29 @@ struct Record {
     time: Option<Duration>,
 }
 
+/// A packet as it is in a file.
+pub(crate) struct Packet<'p> {
+    /// What was captured of it: all, or its beginning.
+    pub(crate) bytes: &'p [u8],
+    /// How many bytes it had.
+    pub(crate) original: u32,
+    /// How many of these, at the end, are a check sequence.
+    pub(crate) fcs: u32,
+    pub(crate) time: Option<Duration>,
+}
+
+impl<'p> Packet<'p> {
+    /// The frame without its check sequence, if all of it was captured.
+    fn frame(&self) -> Option<&'p [u8]> {
+        let [original, fcs] = [self.original, self.fcs].map(|len| usize::try_from(len).unwrap_or(usize::MAX));
+        self.bytes.get(..original.max(self.bytes.len()).saturating_sub(fcs))
+    }
+}
+
 /// A frame of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'c> {
-    /// Its bytes.
+    /// Its bytes, without a check sequence.
     pub bytes: &'c [u8],
     /// When it was captured, counted from 1970, if the file says.
     pub time: Option<Duration>,
@@ -90,20 +109,15 @@ impl Capture {
         self.records.iter().map(|record| record.range.len()).max().unwrap_or(0)
     }
 
-    /// Appends a frame that had `original` bytes before it was captured; all of them must be there.
-    pub(crate) fn push(
-        &mut self,
-        frame: &[u8],
-        original: u32,
-        time: Option<Duration>,
-    ) -> Result<(), CaptureError> {
-        let captured = frame.len();
-        if u32::try_from(captured).is_ok_and(|captured| captured < original) {
+    /// Appends a packet's frame, all of which must be there.
+    pub(crate) fn push(&mut self, packet: Packet<'_>) -> Result<(), CaptureError> {
+        let Some(frame) = packet.frame() else {
+            let (captured, original) = (packet.bytes.len(), packet.original);
             return Err(CaptureError::CutFrame { number: self.len() + 1, captured, original });
-        }
+        };
         let start = self.bytes.len();
         self.bytes.extend_from_slice(frame);
-        self.records.push(Record { range: start..self.bytes.len(), time });
+        self.records.push(Record { range: start..self.bytes.len(), time: packet.time });
         Ok(())
     }
 }

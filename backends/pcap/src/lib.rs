@@ -13,7 +13,8 @@
 //! 3. While the guest has no room the source stands still. After its last frame it closes.
 //!
 //! Every frame is plain: a capture file holds no virtio-net headers, and offloads are never guessed from a frame's
-//! bytes. A file with a frame that was cut when it was captured is refused. Times are kept, but not replayed.
+//! bytes. Where the file says that frames end in a check sequence, it is taken off. A file with a frame that was cut when it
+//! was captured is refused, unless only the check sequence was. Times are kept, but not replayed.
 //!
 //! # Example
 //! ```no_run
@@ -27,6 +28,7 @@
 
 mod capture;
 mod error;
+mod fcs;
 mod parse;
 mod source;
 

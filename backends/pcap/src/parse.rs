@@ -3,24 +3,23 @@
 use std::time::Duration;
 
 use pcap_file::pcap::PcapParser;
-use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketBlock;
+use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{
     InterfaceDescriptionBlock, InterfaceDescriptionOption,
 };
+use pcap_file::pcapng::blocks::packet::PacketOption;
 use pcap_file::pcapng::blocks::simple_packet::SimplePacketBlock;
 use pcap_file::pcapng::{Block, PcapNgParser};
 use pcap_file::{DataLink, PcapError, TsResolution};
 
-use crate::{Capture, CaptureError};
+use crate::capture::Packet;
+use crate::{Capture, CaptureError, fcs};
 
 /// How a pcapng file begins, in either byte order.
 const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 /// How a pcap file begins: with microseconds or nanoseconds, in either byte order.
 const PCAP: [[u8; 4]; 4] =
     [[0xa1, 0xb2, 0xc3, 0xd4], [0xa1, 0xb2, 0x3c, 0x4d], [0xd4, 0xc3, 0xb2, 0xa1], [0x4d, 0x3c, 0xb2, 0xa1]];
-
-/// The bits of a pcap file's link type that are the link type; those above tell of check sequences.
-const LINK_TYPE: u32 = 0x0fff_ffff;
 
 /// How many bytes tell a file's format.
 pub(crate) const MAGIC: u64 = 4;
@@ -54,16 +53,27 @@ fn enter(capture: &mut Capture, parser: &PcapNgParser, block: Block<'_>) -> Resu
         Block::InterfaceDescription(interface) => must_be_ethernet(interface.linktype.into()),
         Block::EnhancedPacket(packet) => {
             let interface = interface(capture, parser, packet.interface_id)?;
-            capture.push(&packet.data, packet.original_len, time(&packet, interface))
+            let flags = packet.options.iter().find_map(|option| match option {
+                EnhancedPacketOption::Flags(flags) => Some(*flags),
+                _ => None,
+            });
+            let (fcs, time) = (fcs::of_packet(flags, interface), time(&packet, interface));
+            capture.push(Packet { bytes: &packet.data, original: packet.original_len, fcs, time })
         }
         Block::SimplePacket(packet) => {
             let interface = interface(capture, parser, 0)?;
-            capture.push(unpadded(&packet, interface), packet.original_len, None)
+            let (bytes, fcs) = (unpadded(&packet, interface), fcs::of_packet(None, interface));
+            capture.push(Packet { bytes, original: packet.original_len, fcs, time: None })
         }
         // The obsolete form; nothing writes it any more, but files live long.
         Block::Packet(packet) => {
-            interface(capture, parser, packet.interface_id.into())?;
-            capture.push(&packet.data, packet.original_len, None)
+            let interface = interface(capture, parser, packet.interface_id.into())?;
+            let flags = packet.options.iter().find_map(|option| match option {
+                PacketOption::Flags(flags) => Some(*flags),
+                _ => None,
+            });
+            let fcs = fcs::of_packet(flags, interface);
+            capture.push(Packet { bytes: &packet.data, original: packet.original_len, fcs, time: None })
         }
         _ => Ok(()),
     }
@@ -115,7 +125,8 @@ fn pcap(file: &[u8]) -> Result<Capture, CaptureError> {
     let mut capture = Capture::default();
     let (mut rest, parser) = PcapParser::new(file).map_err(|cause| failed(&capture, cause))?;
     let header = parser.header();
-    must_be_ethernet(u32::from(header.datalink) & LINK_TYPE)?;
+    let link = u32::from(header.datalink);
+    must_be_ethernet(fcs::link_alone(link))?;
     let unit = match header.ts_resolution {
         TsResolution::MicroSecond => Duration::from_micros(1),
         TsResolution::NanoSecond => Duration::from_nanos(1),
@@ -123,7 +134,8 @@ fn pcap(file: &[u8]) -> Result<Capture, CaptureError> {
     while !rest.is_empty() {
         let (after, packet) = parser.next_raw_packet(rest).map_err(|cause| failed(&capture, cause))?;
         let time = Duration::from_secs(packet.ts_sec.into()) + unit * packet.ts_frac;
-        capture.push(&packet.data, packet.orig_len, Some(time))?;
+        let (original, fcs) = (packet.orig_len, fcs::of_link(link));
+        capture.push(Packet { bytes: &packet.data, original, fcs, time: Some(time) })?;
         rest = after;
     }
     Ok(capture)
