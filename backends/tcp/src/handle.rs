@@ -18,21 +18,17 @@ pub struct Promoter {
 
 /// As long as this lives there may be new connections.
 #[derive(Debug)]
-pub(crate) struct Alive(Arc<Hub>);
+struct Alive(Arc<Hub>);
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        self.0.ring();
+        self.0.abandon();
     }
 }
 
 impl Promoter {
     pub(crate) fn new(hub: Arc<Hub>) -> Self {
         Self { alive: Arc::new(Alive(hub)) }
-    }
-
-    pub(crate) fn alive(&self) -> &Arc<Alive> {
-        &self.alive
     }
 
     /// Hands a connection over: from now on the source sends all that the guest gets of it.

@@ -4,8 +4,9 @@
 //! into, each at most once. So nothing is lost however much is said, and memory is bounded by the connections.
 //!
 //! The source is woken once: whoever leaves word while it is not awake rings, where the source is to be found then. Before
-//! it sleeps it says so and looks again. While the guest has no room, only word that may end a connection wakes it: whatever
-//! else is said can wait for the look that comes with the room. No lock is held across a system call.
+//! it sleeps it says so and looks again. That the last promoter is gone is word like any other, and found by the same look.
+//! While the guest has no room, only word that may end a connection wakes the source: whatever else is said can wait for the
+//! look that comes with the room. No lock is held across a system call.
 
 use std::mem;
 use std::sync::{Arc, PoisonError};
@@ -20,16 +21,35 @@ use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering}
 /// What a source and its handles share.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    lists: Mutex<Lists>,
+    inbox: Mutex<Inbox>,
     closed: AtomicBool,
     awake: AtomicBool,
     /// Wakes the source where it sleeps.
     waker: Mutex<Waker>,
-    /// The guest has no room. Read with the lists locked, and written before they are looked into: who does not see that it
+    /// The guest has no room. Read with the inbox locked, and written before that is looked into: who does not see that it
     /// is over is seen.
     starved: AtomicBool,
     ids: AtomicU64,
     places: Arc<Places>,
+}
+
+/// Where word is left.
+#[derive(Debug, Default)]
+struct Inbox {
+    lists: Lists,
+    /// The last promoter is gone: there will be no more arrivals.
+    abandoned: bool,
+}
+
+/// What there is to do for a source that is about to sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ToDo {
+    /// To sleep.
+    Sleep,
+    /// To take what came meanwhile.
+    Work,
+    /// To close, if it has no connections, and else to sleep: nothing new will come.
+    Over,
 }
 
 /// What happened since the source last looked.
@@ -72,7 +92,7 @@ struct Word {
 impl Hub {
     pub(crate) fn new(places: usize, waker: Waker) -> Self {
         Self {
-            lists: Mutex::new(Lists::default()),
+            inbox: Mutex::new(Inbox::default()),
             closed: AtomicBool::new(false),
             awake: AtomicBool::new(false),
             waker: Mutex::new(waker),
@@ -94,12 +114,12 @@ impl Hub {
     /// Hands a connection to the source; gives it back if there is none.
     pub(crate) fn arrive(&self, arrival: Arrival) -> Result<(), Box<Arrival>> {
         {
-            let mut lists = lock(&self.lists);
+            let mut inbox = lock(&self.inbox);
             if self.closed.load(Ordering::Relaxed) {
                 arrival.link.end();
                 return Err(Box::new(arrival));
             }
-            lists.arrivals.push(arrival);
+            inbox.lists.arrivals.push(arrival);
             if self.starved.load(Ordering::Relaxed) {
                 return Ok(());
             }
@@ -117,8 +137,8 @@ impl Hub {
             (say(&mut word.view, sent), mem::replace(&mut word.listed, true))
         };
         let may_wait = listed || {
-            let mut lists = lock(&self.lists);
-            lists.changed.push(Arc::clone(link));
+            let mut inbox = lock(&self.inbox);
+            inbox.lists.changed.push(Arc::clone(link));
             self.starved.load(Ordering::Relaxed)
         };
         // Asked last: another thread's word may have relied on this one's place in the list.
@@ -128,8 +148,20 @@ impl Hub {
         said
     }
 
+    /// There are no promoters any more.
+    pub(crate) fn abandon(&self) {
+        let may_wait = {
+            let mut inbox = lock(&self.inbox);
+            inbox.abandoned = true;
+            self.starved.load(Ordering::Relaxed)
+        };
+        if !may_wait {
+            self.ring();
+        }
+    }
+
     /// Wakes the source if it is not awake.
-    pub(crate) fn ring(&self) {
+    fn ring(&self) {
         if !self.awake.swap(true, Ordering::SeqCst) {
             let waker = lock(&self.waker).clone();
             waker.wake();
@@ -145,23 +177,28 @@ impl Hub {
 
     /// For the source: what happened; `lists` are empty ones to go on with.
     pub(crate) fn look(&self, lists: &mut Lists) {
-        mem::swap(&mut *lock(&self.lists), lists);
+        mem::swap(&mut lock(&self.inbox).lists, lists);
     }
 
-    /// For the source: whether it may sleep. From then on whoever leaves word wakes it.
-    pub(crate) fn may_sleep(&self) -> bool {
-        self.awake.store(false, Ordering::SeqCst);
-        let lists = lock(&self.lists);
-        lists.arrivals.is_empty() && lists.changed.is_empty()
+    /// For the source, which is about to sleep: what there is to do. From then on whoever leaves word wakes it.
+    pub(crate) fn lie_down(&self) -> ToDo {
+        // Exchanged, as handles do: loom knows of no order between that and a mere store.
+        self.awake.swap(false, Ordering::SeqCst);
+        let Inbox { lists, abandoned } = &*lock(&self.inbox);
+        match lists.arrivals.is_empty() && lists.changed.is_empty() {
+            false => ToDo::Work,
+            true if *abandoned => ToDo::Over,
+            true => ToDo::Sleep,
+        }
     }
 
     /// For the source: nothing is taken any more; what was on its way is dropped.
     pub(crate) fn close(&self) {
         let mut left = Lists::default();
         {
-            let mut lists = lock(&self.lists);
+            let mut inbox = lock(&self.inbox);
             self.closed.store(true, Ordering::Relaxed);
-            mem::swap(&mut *lists, &mut left);
+            mem::swap(&mut inbox.lists, &mut left);
         }
         left.arrivals.iter().for_each(|arrival| arrival.link.end());
     }

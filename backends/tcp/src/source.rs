@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
@@ -15,8 +15,8 @@ use netrx_poller::{Event, Poller, Trigger};
 use slab::Slab;
 
 use crate::flow::{Flow, Served};
-use crate::handle::{Alive, End, Ended, Promoter};
-use crate::hub::{Arrival, Hub, Lists};
+use crate::handle::{End, Ended, Promoter};
+use crate::hub::{Arrival, Hub, Lists, ToDo};
 use crate::stream::Look;
 use crate::timers::Timers;
 
@@ -53,7 +53,6 @@ const BATCH: usize = 1 << 20;
 #[derive(Debug)]
 pub struct TcpSource {
     hub: Arc<Hub>,
-    promoters: Weak<Alive>,
     ended: Sender<Ended>,
     look: Look,
     knock: Arc<Knock>,
@@ -92,7 +91,6 @@ impl TcpSource {
         let (ended, ends) = channel();
         let source = Self {
             hub,
-            promoters: Arc::downgrade(promoter.alive()),
             ended,
             look,
             knock: Arc::new(Knock { woken: AtomicBool::new(false), bell: poller.waker() }),
@@ -148,6 +146,14 @@ impl TcpSource {
     fn come_back(&mut self) {
         if std::mem::take(&mut self.starved) {
             self.hub.wake_by(self.knock.bell.clone(), false);
+        }
+    }
+
+    /// What there is to do before it sleeps. It is not over while there are connections.
+    fn lie_down(&self) -> ToDo {
+        match self.hub.lie_down() {
+            ToDo::Over if !self.flows.is_empty() => ToDo::Sleep,
+            to_do => to_do,
         }
     }
 
@@ -265,19 +271,19 @@ impl FrameSource for TcpSource {
             self.collect(now)?;
         }
         self.collected = false;
-        let abandoned = self.promoters.strong_count() == 0;
-        // Then what the last promoter handed over is in the lists, or was.
-        fence(Ordering::Acquire);
-        if sent != Received::Empty || !self.turns.is_empty() || !self.hub.may_sleep() {
+        if sent != Received::Empty || !self.turns.is_empty() {
             return Ok(Received::More);
         }
-        let over = abandoned && self.flows.is_empty();
-        Ok(if over { Received::Closed } else { Received::Empty })
+        Ok(match self.lie_down() {
+            ToDo::Work => Received::More,
+            ToDo::Sleep => Received::Empty,
+            ToDo::Over => Received::Closed,
+        })
     }
 
     fn wait(&mut self, until: Option<Instant>) -> Result<(), SourceError> {
         self.come_back();
-        if self.knock.was_woken() || !self.hub.may_sleep() {
+        if self.knock.was_woken() || self.lie_down() != ToDo::Sleep {
             return Ok(());
         }
         let until = [until, self.due()].into_iter().flatten().min();
@@ -295,7 +301,7 @@ impl FrameSource for TcpSource {
 
     fn watch<'w>(&'w mut self, watch: &mut Watch<'w>) -> Watched {
         self.come_back();
-        if self.knock.is_woken() || !self.hub.may_sleep() {
+        if self.knock.is_woken() || self.lie_down() != ToDo::Sleep {
             watch.ready();
         }
         self.due().into_iter().for_each(|due| watch.until(due));
@@ -309,7 +315,8 @@ impl FrameSource for TcpSource {
         self.starved = true;
         self.hub.wake_by(waker.clone(), true);
         self.take_word(Instant::now());
-        if !self.hub.may_sleep() {
+        // That it is over can wait for the room.
+        if self.lie_down() == ToDo::Work {
             waker.wake_by_ref();
         }
     }

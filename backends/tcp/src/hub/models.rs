@@ -5,12 +5,14 @@ use loom::thread;
 use netrx::source::WakeFlag;
 
 use super::*;
+use crate::Promoter;
 
-/// A source that only listens.
+/// A source that only listens, to one connection.
 struct Listener {
     hub: Arc<Hub>,
     received: Seq,
     abandoned: bool,
+    closed: bool,
 }
 
 impl Listener {
@@ -24,28 +26,37 @@ impl Listener {
         }
     }
 
-    fn has_all(&self) -> bool {
-        self.received == Seq(5) && self.abandoned
+    /// Whether there is nothing to do but to sleep.
+    fn may_sleep(&mut self) -> bool {
+        let to_do = self.hub.lie_down();
+        self.closed = to_do == ToDo::Over && self.abandoned;
+        to_do != ToDo::Work && !self.closed
     }
 }
 
-/// Two handles leave word while the source `rests` until it has both.
+/// Two handles leave word and promoters go while the source `rests` until it has closed.
 fn check(rests: impl Fn(&mut Listener, &WakeFlag) + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(4);
     builder.check(move || {
         let woken = WakeFlag::default();
         let hub = Arc::new(Hub::new(1, woken.waker()));
+        let promoter = Promoter::new(Arc::clone(&hub));
         let link = Arc::new(Link::new(0, View::new(Seq(0), 100, 0, Seq(0), 0), 0));
-        let tell = |say: fn(&mut View)| {
+        let tell = |say: fn(&mut View), promoter: Promoter| {
             let (hub, link) = (Arc::clone(&hub), Arc::clone(&link));
-            thread::spawn(move || hub.tell(&link, |view, _| say(view)))
+            thread::spawn(move || {
+                hub.tell(&link, |view, _| say(view));
+                drop(promoter);
+            })
         };
-        let tellers = [tell(|view| view.received(Seq(5), 9)), tell(View::abandon)];
-        let mut listener = Listener { hub, received: Seq(0), abandoned: false };
-        while !listener.has_all() {
+        let tellers =
+            [tell(|view| view.received(Seq(5), 9), promoter.clone()), tell(View::abandon, promoter)];
+        let mut listener = Listener { hub, received: Seq(0), abandoned: false, closed: false };
+        while !listener.closed {
             rests(&mut listener, &woken);
         }
+        assert_eq!(listener.received, Seq(5), "it closes when there is nothing left to hear");
         for teller in tellers {
             assert!(teller.join().is_ok());
         }
@@ -56,7 +67,7 @@ fn check(rests: impl Fn(&mut Listener, &WakeFlag) + Send + Sync + 'static) {
 fn word_meets_a_source_that_goes_to_sleep() {
     check(|listener, woken| {
         listener.listen();
-        if !listener.has_all() && listener.hub.may_sleep() {
+        if listener.may_sleep() {
             woken.wait(None);
         }
     });
@@ -69,12 +80,12 @@ fn word_meets_a_source_that_goes_from_one_bed_to_the_other() {
         let elsewhere = WakeFlag::default();
         listener.hub.wake_by(elsewhere.waker(), true);
         listener.listen();
-        if !listener.abandoned && listener.hub.may_sleep() {
+        if !listener.abandoned && listener.may_sleep() {
             elsewhere.wait(None);
         }
         listener.hub.wake_by(home.waker(), false);
         listener.listen();
-        if !listener.has_all() && listener.hub.may_sleep() {
+        if listener.may_sleep() {
             home.wait(None);
         }
     });

@@ -33,7 +33,7 @@ fn what_comes_too_late_leaves_no_word() {
     let promoter = crate::Promoter::new(Arc::clone(&hub));
     hub.close();
     assert!(promoter.promote(promotion).is_err());
-    assert!(lock(&hub.lists).changed.is_empty());
+    assert!(lock(&hub.inbox).lists.changed.is_empty());
 }
 
 #[test]
