@@ -127,12 +127,6 @@ impl Conn {
         self.fate.is_none() && self.fin == Fin::None && !self.readable && self.room() > 0
     }
 
-    /// Whether the stream may have bytes.
-    #[must_use]
-    pub fn is_readable(&self) -> bool {
-        self.readable
-    }
-
     /// The stream has bytes, or has run out of them.
     pub fn set_readable(&mut self, readable: bool, now: Instant) {
         self.readable = readable;
