@@ -225,7 +225,7 @@ impl Link {
 
     /// Whether the connection is over by what was said, or may be.
     fn may_end(&self) -> bool {
-        self.ending.load(Ordering::Acquire) || lock(&self.word).view.ends()
+        self.ending.load(Ordering::Acquire) || lock(&self.word).view.is_over()
     }
 
     /// Whether the guest was heard to end its half.

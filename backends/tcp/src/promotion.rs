@@ -57,7 +57,7 @@ impl Promotion {
     pub(crate) fn template(&self) -> Result<Template, Refusal> {
         let ends = ((self.remote.mac, self.remote.addr), (self.guest.mac, self.guest.addr));
         let template = Template::new(ends.0, ends.1).ok_or(Refusal::Families)?;
-        self.check_ends()?;
+        self.check_addresses()?;
         let scale = self.scale.max(self.receive_scale);
         if self.mss < Self::LEAST_MSS {
             return Err(Refusal::Mss(self.mss));
@@ -87,7 +87,7 @@ impl Promotion {
     }
 
     /// Whether they are two, and each may be an end of a connection.
-    fn check_ends(&self) -> Result<(), Refusal> {
+    fn check_addresses(&self) -> Result<(), Refusal> {
         let (remote, guest) = (self.remote.addr, self.guest.addr);
         if let Some(end) = [remote, guest].into_iter().find(|end| !is_an_end(end)) {
             return Err(Refusal::NoEnd(end));

@@ -74,7 +74,7 @@ pub struct News {
 impl View {
     /// Whether the connection is over by what was said.
     #[must_use]
-    pub const fn ends(&self) -> bool {
+    pub const fn is_over(&self) -> bool {
         self.news.reset || self.news.abandoned
     }
 
