@@ -14,7 +14,7 @@ use crate::hub::{Arrival, Link};
 use crate::machine::{Conn, Control, Fate, News, Seq, Start, Step};
 use crate::packet::{Fields, LONGEST, Template, flag};
 use crate::places::Place;
-use crate::stream::{Look, Stream};
+use crate::stream::{PeekFrom, Stream};
 use crate::sys::{self, Layout};
 
 /// Bytes read by one call into the guest's buffers, at most: four large frames.
@@ -56,10 +56,10 @@ pub(crate) enum Served {
 }
 
 impl Flow {
-    pub(crate) fn new(arrival: Arrival, look: Look) -> Self {
+    pub(crate) fn new(arrival: Arrival, peek_from: PeekFrom) -> Self {
         let Arrival { link, promotion, template, place } = arrival;
         let next = Seq(promotion.next);
-        let stream = Stream::new(promotion.stream, next, look);
+        let stream = Stream::new(promotion.stream, next, peek_from);
         let mss = usize::from(promotion.mss).min(template.most_payload());
         let conn = Conn::new(Start {
             next,
@@ -187,7 +187,7 @@ impl Flow {
     fn account(&mut self, step: Step, read: Read, now: Instant) -> Served {
         let again = matches!(step, Step::Data { again: true, .. });
         match read {
-            Read::Bytes(bytes) if bytes.looked > 0 => return self.took(step, bytes, now),
+            Read::Bytes(bytes) if bytes.peeked > 0 => return self.took(step, bytes, now),
             Read::NoRoom => return Served::NoRoom,
             Read::NoBuffers => self.fail(End::NoBuffers),
             // What is to be sent again was there before: somebody else took it.
@@ -215,20 +215,20 @@ impl Flow {
 
     /// Enters bytes that were read.
     fn took(&mut self, step: Step, bytes: Bytes, now: Instant) -> Served {
-        let Bytes { asked, looked, placed } = bytes;
+        let Bytes { asked, peeked, placed } = bytes;
         let again = matches!(step, Step::Data { again: true, .. });
         let reads_short = self.stream.as_mut().is_none_or(|stream| {
-            stream.looked(looked);
+            stream.peeked(peeked);
             stream.reads_short
         });
         if placed > 0 {
             self.conn.sent(step, placed as u32, now);
         }
-        if placed < looked {
+        if placed < peeked {
             return Served::NoRoom;
         }
         // What comes after these will be news; of the end there may have been news before.
-        if looked < asked && !again && !reads_short {
+        if peeked < asked && !again && !reads_short {
             self.conn.set_readable(false, now);
         }
         Served::Sent(placed)
@@ -254,18 +254,18 @@ impl Flow {
             return Read::NoBuffers;
         }
         let (asked, read) = sys::into_guest(stream.as_fd(), &lent, layout);
-        let looked = match read {
-            Ok(looked) => looked,
+        let peeked = match read {
+            Ok(peeked) => peeked,
             Err(error) => return Read::Failed(error),
         };
-        Read::Bytes(Bytes { asked, looked, placed: self.fill(&mut lent, layout, seq, looked) })
+        Read::Bytes(Bytes { asked, peeked, placed: self.fill(&mut lent, layout, seq, peeked) })
     }
 
-    /// Puts headers in front of the `looked` bytes that were read; how many of those are the guest's then.
-    fn fill(&self, lent: &mut Lent<'_, '_>, layout: Layout, seq: Seq, looked: usize) -> usize {
+    /// Puts headers in front of the `peeked` bytes that were read; how many of those are the guest's then.
+    fn fill(&self, lent: &mut Lent<'_, '_>, layout: Layout, seq: Seq, peeked: usize) -> usize {
         let mut placed = 0;
         for index in 0..lent.frames() {
-            let len = layout.run_of(lent, index).min(looked - placed);
+            let len = layout.run_of(lent, index).min(peeked - placed);
             if len == 0 {
                 break;
             }
@@ -285,20 +285,20 @@ impl Flow {
         let Some(stream) = &self.stream else { return Read::Failed(io::ErrorKind::NotConnected.into()) };
         scratch.resize(LONGEST + READ_AND_COPY, 0);
         let bytes = scratch.get_mut(LONGEST..LONGEST + most).unwrap_or_default();
-        let looked = match sys::into_bytes(stream.as_fd(), bytes) {
-            Ok(looked) => looked,
+        let peeked = match sys::into_bytes(stream.as_fd(), bytes) {
+            Ok(peeked) => peeked,
             Err(error) => return Read::Failed(error),
         };
         let mut placed = 0;
-        while placed < looked {
-            let len = self.mss.min(looked - placed);
+        while placed < peeked {
+            let len = self.mss.min(peeked - placed);
             let fields = self.fields(seq + placed as u32, flag::ACK | flag::PSH);
             if self.put_segment(space, scratch, LONGEST + placed, len, &fields) == Placed::NoRoom {
                 break;
             }
             placed += len;
         }
-        Read::Bytes(Bytes { asked: most, looked, placed })
+        Read::Bytes(Bytes { asked: most, peeked, placed })
     }
 
     /// Places the `len` bytes at `at` behind headers, which go over what lies in front of them: that was placed
@@ -363,7 +363,7 @@ struct Bytes {
     /// How many could have been read.
     asked: usize,
     /// How many were.
-    looked: usize,
+    peeked: usize,
     /// How many are in guest memory.
     placed: usize,
 }

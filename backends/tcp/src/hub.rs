@@ -176,7 +176,7 @@ impl Hub {
     }
 
     /// For the source: what happened; `lists` are empty ones to go on with.
-    pub(crate) fn look(&self, lists: &mut Lists) {
+    pub(crate) fn take_lists(&self, lists: &mut Lists) {
         mem::swap(&mut lock(&self.inbox).lists, lists);
     }
 

@@ -34,13 +34,13 @@
 //! had without sockets.
 //!
 //! # The socket is the retransmission buffer
-//! Bytes are looked at (`MSG_PEEK`) into the guest's buffers and stay in the socket until the guest has acknowledged
+//! Bytes are peeked at (`MSG_PEEK`) into the guest's buffers and stay in the socket until the guest has acknowledged
 //! them; then they are dropped without being copied (`MSG_TRUNC`). So what is sent again is read again, nothing is
-//! kept twice, and a guest that does not acknowledge is felt by the host's sender as any slow reader is. Looking and
+//! kept twice, and a guest that does not acknowledge is felt by the host's sender as any slow reader is. Peeking and
 //! dropping together cost what receiving does: 54 us a MiB over the loopback either way, in reads of 64 KB, where
 //! receiving into a ring of our own and copying from there took 80 to 90.
 //!
-//! Linux looks at an offset (`SO_PEEK_OFF`, for TCP since 6.9): the bytes in flight lie before it. Where there is no
+//! Linux peeks at an offset (`SO_PEEK_OFF`, for TCP since 6.9): the bytes in flight lie before it. Where there is no
 //! such thing, on older kernels, macOS and the BSDs, only one read is in flight at a time: right, and slower.
 //!
 //! Streams are watched by edges, since the bytes in flight are always readable. A connection that is stalled by its

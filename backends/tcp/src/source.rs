@@ -17,7 +17,7 @@ use slab::Slab;
 use crate::flow::{Flow, Served};
 use crate::handle::{End, Ended, Promoter};
 use crate::hub::{Arrival, Hub, Lists, ToDo};
-use crate::stream::Look;
+use crate::stream::PeekFrom;
 use crate::timers::Timers;
 
 /// Bytes that a connection sends before the next has its turn.
@@ -54,7 +54,7 @@ const BATCH: usize = 1 << 20;
 pub struct TcpSource {
     hub: Arc<Hub>,
     ended: Sender<Ended>,
-    look: Look,
+    peek_from: PeekFrom,
     knock: Arc<Knock>,
     /// Watches streams by their edges: bytes that are in flight stay queued, and would otherwise be told of for ever.
     poller: Poller,
@@ -81,10 +81,10 @@ impl TcpSource {
     /// When the system has no descriptors to spare: it takes two on Linux, one on macOS and FreeBSD, three on the other BSDs,
     /// and one for each connection.
     pub fn new(places: usize) -> io::Result<(Self, Promoter, Receiver<Ended>)> {
-        Self::with(places, Look::Anywhere)
+        Self::with(places, PeekFrom::Anywhere)
     }
 
-    fn with(places: usize, look: Look) -> io::Result<(Self, Promoter, Receiver<Ended>)> {
+    fn with(places: usize, peek_from: PeekFrom) -> io::Result<(Self, Promoter, Receiver<Ended>)> {
         let poller = Poller::new(Trigger::Edge)?;
         let hub = Arc::new(Hub::new(places, poller.waker()));
         let promoter = Promoter::new(Arc::clone(&hub));
@@ -92,7 +92,7 @@ impl TcpSource {
         let source = Self {
             hub,
             ended,
-            look,
+            peek_from,
             knock: Arc::new(Knock { woken: AtomicBool::new(false), bell: poller.waker() }),
             poller,
             flows: Slab::new(),
@@ -118,7 +118,7 @@ impl TcpSource {
     }
 
     /// Takes over word from handles, and what the time says.
-    fn look(&mut self, now: Instant) {
+    fn catch_up(&mut self, now: Instant) {
         self.take_word(now);
         while let Some(slot) = self.timers.pop(&mut self.flows, now) {
             if let Some(flow) = self.flows.get_mut(slot as usize) {
@@ -130,7 +130,7 @@ impl TcpSource {
 
     fn take_word(&mut self, now: Instant) {
         let mut lists = std::mem::take(&mut self.lists);
-        self.hub.look(&mut lists);
+        self.hub.take_lists(&mut lists);
         lists.arrivals.drain(..).for_each(|arrival| self.adopt(arrival));
         for link in lists.changed.drain(..) {
             let slot = link.slot();
@@ -161,7 +161,7 @@ impl TcpSource {
         let entry = self.flows.vacant_entry();
         let slot = entry.key() as u32;
         arrival.link.set_slot(slot);
-        let flow = entry.insert(Flow::new(arrival, self.look));
+        let flow = entry.insert(Flow::new(arrival, self.peek_from));
         let watched = flow.stream.as_ref().map(|stream| self.poller.watch(stream.as_fd(), slot));
         if let Some(Err(error)) = watched {
             flow.fail(End::Failed(error));
@@ -261,7 +261,7 @@ impl FrameSource for TcpSource {
     fn recv(&mut self, space: &mut RxSpace<'_>) -> Result<Received, SourceError> {
         let now = Instant::now();
         self.come_back();
-        self.look(now);
+        self.catch_up(now);
         // Those that have their turn anyway are no news.
         if !self.collected && self.turns.len() < self.flows.len() {
             self.collect(now)?;

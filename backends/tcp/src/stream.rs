@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!      base                 needed             at
-//! socket |---- discarded next --|-- in flight ----|---- not looked at ----|
+//! socket |---- discarded next --|-- in flight ----|---- not peeked at ----|
 //! ```
 
 use std::io;
@@ -16,14 +16,14 @@ use crate::sys;
 /// system call for each acknowledgement would be one too many.
 const DISCARD: u32 = 64 << 10;
 
-/// Where a look may begin.
+/// Where a peek may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(crate) enum PeekFrom {
     /// Anywhere, if the system can do that.
     Anywhere,
     /// At the first byte that is queued, as every system can.
     #[cfg(test)]
-    AtTheFirst,
+    TheFirst,
 }
 
 /// A socket from which bytes are only taken once they are acknowledged.
@@ -32,9 +32,9 @@ pub(crate) struct Stream {
     socket: TcpStream,
     /// The number of the first byte that is queued.
     base: Seq,
-    /// The number of the byte at which the next look begins.
+    /// The number of the byte at which the next peek begins.
     at: Seq,
-    /// A look may begin elsewhere than at the first byte.
+    /// A peek may begin elsewhere than at the first byte.
     offsets: bool,
     /// Reads may come short though more is queued: only one that would block says that nothing is left.
     pub(crate) reads_short: bool,
@@ -44,19 +44,19 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// The socket's first byte has the number `base`.
-    pub(crate) fn new(socket: TcpStream, base: Seq, look: Look) -> Self {
-        // Whatever the reason why it cannot: looking from the first byte always works.
+    pub(crate) fn new(socket: TcpStream, base: Seq, from: PeekFrom) -> Self {
+        // Whatever the reason why it cannot: peeking from the first byte always works.
         let kept = sys::keep_urgent(socket.as_fd()).is_ok();
-        let offsets = look == Look::Anywhere && kept && sys::seek(socket.as_fd(), 0).is_ok();
+        let offsets = from == PeekFrom::Anywhere && kept && sys::seek(socket.as_fd(), 0).is_ok();
         Self { socket, base, at: base, offsets, reads_short: false, hushed: false }
     }
 
-    /// Whether nothing new can be looked at while anything is in flight.
+    /// Whether nothing new can be peeked at while anything is in flight.
     pub(crate) fn is_one_flight(&self) -> bool {
         !self.offsets
     }
 
-    /// Has the next look begin at byte `seq`.
+    /// Has the next peek begin at byte `seq`.
     pub(crate) fn seek(&mut self, seq: Seq) -> io::Result<()> {
         if self.at != seq {
             sys::seek(self.socket.as_fd(), seq.since(self.base))?;
@@ -65,8 +65,8 @@ impl Stream {
         Ok(())
     }
 
-    /// So many bytes were looked at, and the next look begins behind them.
-    pub(crate) fn looked(&mut self, len: usize) {
+    /// So many bytes were peeked at, and the next peek begins behind them.
+    pub(crate) fn peeked(&mut self, len: usize) {
         if self.offsets {
             self.at = self.at + len as u32;
         }

@@ -57,7 +57,7 @@ pub(crate) fn into_guest(
     (layout.most - left, scatter(stream, &pieces))
 }
 
-/// Looks into pieces that lie in memory which is lent for as long as the caller runs.
+/// Peeks into pieces that lie in memory which is lent for as long as the caller runs.
 fn scatter(stream: BorrowedFd<'_>, pieces: &Pieces) -> io::Result<usize> {
     if let [only] = pieces.as_slice() {
         // The simpler call is the cheaper one.
@@ -114,7 +114,7 @@ pub(crate) fn is_stream(socket: BorrowedFd<'_>) -> bool {
     told.is_ok() && kind == libc::SOCK_STREAM
 }
 
-/// Leaves urgent bytes where they are in the stream (RFC 6093). Out of it, they would not be looked at, but count as an
+/// Leaves urgent bytes where they are in the stream (RFC 6093). Out of it, they would not be peeked at, but count as an
 /// offset.
 pub(crate) fn keep_urgent(stream: BorrowedFd<'_>) -> io::Result<()> {
     let on: c_int = 1;
@@ -125,11 +125,11 @@ pub(crate) fn keep_urgent(stream: BorrowedFd<'_>) -> io::Result<()> {
     })
 }
 
-/// Has the next look begin `offset` bytes behind the first that is queued. Looking moves that on, discarding moves it
+/// Has the next peek begin `offset` bytes behind the first that is queued. Peeking moves that on, discarding moves it
 /// back.
 ///
 /// # Errors
-/// `Unsupported`, `ENOPROTOOPT` or `EOPNOTSUPP` where there is no such thing: a look always begins at the first byte
+/// `Unsupported`, `ENOPROTOOPT` or `EOPNOTSUPP` where there is no such thing: a peek always begins at the first byte
 /// then.
 #[cfg(peek_offset)]
 pub(crate) fn seek(stream: BorrowedFd<'_>, offset: u32) -> io::Result<()> {

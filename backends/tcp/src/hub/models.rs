@@ -18,7 +18,7 @@ struct Listener {
 impl Listener {
     fn listen(&mut self) {
         let mut lists = Lists::default();
-        self.hub.look(&mut lists);
+        self.hub.take_lists(&mut lists);
         for link in lists.changed {
             let news = link.news();
             self.received = news.received;

@@ -1,4 +1,4 @@
-//! Systems that look at no offset, on one that does.
+//! Systems that peek at no offset, on one that does.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "what goes wrong fails the test")]
 
@@ -38,7 +38,7 @@ fn promotion(stream: TcpStream) -> Promotion {
 
 /// Sends bytes to a guest that loses every `lose`-th frame; what it got, and how much was sent again.
 fn transfer(features: Features, shape: Shape, bytes: &[u8], lose: usize) -> (Vec<u8>, u64) {
-    let (mut source, promoter, ends) = TcpSource::with(4, Look::AtTheFirst).expect("descriptors");
+    let (mut source, promoter, ends) = TcpSource::with(4, PeekFrom::TheFirst).expect("descriptors");
     let mut rig = Rig::new(DriverConfig::new(64, features, shape)).expect("a guest");
     let (near, mut far) = pair();
     let connection = promoter.promote(promotion(near)).expect("it is taken over");
