@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use netrx::ring::RingConfig;
 use netrx::worker::{End, Report};
 use netrx::{FrameSource, RxConfig};
-use netrx_mock::{DriverConfig, FakeDriver, GuestThread, IrqProbe, MockIrq, MockMemory, Refill, Taken};
+use netrx_mock::{DriverConfig, FakeDriver, GuestThread, IrqProbe, MockIrq, MockMemory, Refill, Rest, Taken};
 
 use super::{Load, STUCK, Seen, Send, Setup, Slot, Tested, alone, balanced, channel, flow};
 
@@ -58,7 +58,7 @@ impl Machine {
             self.driver,
             self.probe.clone(),
             refill,
-            false,
+            Rest::Sleeps,
             move || kicked.kick(),
             move |taken| each.check(taken),
         );

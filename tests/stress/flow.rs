@@ -5,7 +5,7 @@ use std::thread;
 
 use netrx::worker::End;
 use netrx::{FrameSource, RxConfig};
-use netrx_mock::{DriverConfig, FakeDriver, Faults, GuestThread, MockIrq, MockMemory, Refill, traffic};
+use netrx_mock::{DriverConfig, FakeDriver, Faults, GuestThread, MockIrq, MockMemory, Refill, Rest, traffic};
 
 use super::{FRAME, Load, Seen, Send, Setup, Slot, Tested, alone, balanced, channel};
 
@@ -50,7 +50,7 @@ fn flow(load: Load, setup: &Setup, source: Box<dyn FrameSource>, send: Send) -> 
         driver,
         probe,
         refill,
-        false,
+        Rest::Sleeps,
         move || kicked.kick(),
         move |taken| each.check(taken),
     );

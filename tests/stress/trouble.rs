@@ -11,7 +11,9 @@ use std::time::Instant;
 use netrx::ring::RingConfig;
 use netrx::worker::{End, Report};
 use netrx::{EngineError, FrameSource, IrqError, Received, RxConfig, RxSpace, SourceError};
-use netrx_mock::{DriverConfig, FakeDriver, GuestThread, IrqFault, IrqProbe, MockIrq, MockMemory, Refill};
+use netrx_mock::{
+    DriverConfig, FakeDriver, GuestThread, IrqFault, IrqProbe, MockIrq, MockMemory, Refill, Rest,
+};
 
 use super::{Load, STUCK, Seen, Setup, Slot, Tested, alone, balanced, channel, flow};
 
@@ -165,7 +167,7 @@ fn troubles(load: Load, setup: &Setup) -> Tested {
         driver,
         victim.probe.clone(),
         Refill::Starving(random.fork()),
-        false,
+        Rest::Sleeps,
         move || kicked.kick(),
         move |taken| each.check(taken),
     );

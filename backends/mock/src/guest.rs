@@ -33,6 +33,15 @@ impl Refill {
     }
 }
 
+/// What a guest does while there is nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Sleeps until the next interrupt.
+    Sleeps,
+    /// Polls, and wants no interrupts.
+    Polls,
+}
+
 /// A driver that runs as a guest would, on a thread of its own.
 ///
 /// It sleeps on a probe. To have it sleep on another line, raise the probe's [`MockIrq`](crate::MockIrq) wherever the guest's
@@ -64,12 +73,12 @@ pub struct GuestReport {
 impl GuestThread {
     /// Starts a guest that posts all of its buffers, then hands each frame to `each`.
     ///
-    /// One guest after another may sleep on the same probe. With `poll` it never sleeps and wants no interrupts.
+    /// One guest after another may sleep on the same probe.
     pub fn spawn(
         driver: FakeDriver,
         probe: IrqProbe,
         refill: Refill,
-        poll: bool,
+        rest: Rest,
         kick: impl Fn() + Send + 'static,
         each: impl FnMut(&Taken) + Send + 'static,
     ) -> Self {
@@ -77,7 +86,7 @@ impl GuestThread {
         probe.settle();
         let report =
             GuestReport { driver, frames: 0, kicks: 0, sleeps: 0, lost_interrupts: 0, violation: None };
-        let guest = Guest { report, probe: probe.clone(), refill, poll, kick, each, stop: Arc::clone(&stop) };
+        let guest = Guest { report, probe: probe.clone(), refill, rest, kick, each, stop: Arc::clone(&stop) };
         Self { thread: thread::spawn(move || guest.run()), stop, probe }
     }
 
@@ -100,7 +109,7 @@ struct Guest<K, E> {
     report: GuestReport,
     probe: IrqProbe,
     refill: Refill,
-    poll: bool,
+    rest: Rest,
     kick: K,
     each: E,
     stop: Arc<AtomicBool>,
@@ -110,7 +119,7 @@ impl<K: Fn(), E: FnMut(&Taken)> Guest<K, E> {
     fn run(mut self) -> GuestReport {
         let mut taken = Taken::default();
         self.post(usize::MAX);
-        if self.poll {
+        if self.rest == Rest::Polls {
             self.report.driver.ignore_interrupts();
         }
         loop {
@@ -127,13 +136,13 @@ impl<K: Fn(), E: FnMut(&Taken)> Guest<K, E> {
                 return self.report;
             }
             self.refill();
-            self.rest(seen);
+            self.idle(seen);
         }
     }
 
-    /// Sleeps until the next interrupt, if there is nothing to do.
-    fn rest(&mut self, seen: u64) {
-        if self.poll {
+    /// Rests, if there is nothing to do.
+    fn idle(&mut self, seen: u64) {
+        if self.rest == Rest::Polls {
             std::hint::spin_loop();
         } else if !self.report.driver.want_interrupt() {
             self.post(usize::MAX);

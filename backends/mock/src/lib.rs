@@ -52,7 +52,7 @@ pub mod traffic;
 pub use driver::{DriverConfig, DriverError, FakeDriver, Hostile, Posted, Shape, Taken, Violation};
 pub use faults::Faults;
 pub use function::{FromFn, from_fn};
-pub use guest::{GuestReport, GuestThread, Refill};
+pub use guest::{GuestReport, GuestThread, Refill, Rest};
 pub use hypervisor::MockHypervisor;
 pub use irq::{IrqFault, IrqProbe, MockIrq};
 pub use level::{LevelProbe, MockLevel};

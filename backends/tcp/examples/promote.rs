@@ -40,7 +40,8 @@ mod vmm {
 
     use netrx::{EngineConfig, Features, IrqId, RxConfig, RxWorkerSlot};
     use netrx_mock::{
-        DriverConfig, FakeDriver, GuestThread, MockHypervisor, MockIrq, MockMemory, Refill, Shape, Taken,
+        DriverConfig, FakeDriver, GuestThread, MockHypervisor, MockIrq, MockMemory, Refill, Rest, Shape,
+        Taken,
     };
     use netrx_tcp::{Connection, Endpoint, Promotion, Segment, TcpSource};
 
@@ -74,11 +75,10 @@ mod vmm {
         let connection = promoter.promote(promotion(socket))?;
 
         let mut guest = Guest { connection, next: 0, received: 0 };
-        let kick = Arc::clone(&slot);
+        let kicked = Arc::clone(&slot);
         let begin = Instant::now();
-        let each = move |taken: &Taken| guest.take(taken);
-        let guest =
-            GuestThread::spawn(driver, interrupts.clone(), Refill::Eager, false, move || kick.kick(), each);
+        let (kick, each) = (move || kicked.kick(), move |taken: &Taken| guest.take(taken));
+        let guest = GuestThread::spawn(driver, interrupts.clone(), Refill::Eager, Rest::Sleeps, kick, each);
 
         // Without the guest, nobody would acknowledge anything any more.
         let ended = loop {
