@@ -44,10 +44,8 @@ mod vmm {
         Taken,
     };
     use netrx_tcp::{Connection, Endpoint, Promotion, Segment, TcpSource};
+    use smoltcp::wire::{EthernetFrame, Ipv4Packet, TcpPacket};
 
-    /// Bytes of Ethernet, IPv4 and TCP headers.
-    const HEADERS: usize = 54;
-    const FIN: u8 = 1;
     /// The guest's receive window, and by how much it is shifted.
     const WINDOW: u32 = 1 << 20;
     const SCALE: u8 = 7;
@@ -74,7 +72,7 @@ mod vmm {
         let (socket, host) = connect(bytes)?;
         let connection = promoter.promote(promotion(socket))?;
 
-        let mut guest = Guest { connection, next: 0, received: 0 };
+        let mut guest = Guest { connection, next: 0 };
         let kicked = Arc::clone(&slot);
         let begin = Instant::now();
         let (kick, each) = (move || kicked.kick(), move |taken: &Taken| guest.take(taken));
@@ -147,23 +145,26 @@ mod vmm {
         }
     }
 
+    /// The TCP segment in an Ethernet frame.
+    fn segment(frame: &[u8]) -> smoltcp::wire::Result<TcpPacket<&[u8]>> {
+        let ip = Ipv4Packet::new_checked(EthernetFrame::new_checked(frame)?.payload())?;
+        TcpPacket::new_checked(ip.payload())
+    }
+
     /// The guest's stack, and the datapath's ear: acknowledges all that comes in order, and ends when the host has.
     struct Guest {
         connection: Connection,
         next: u32,
-        received: u64,
     }
 
     impl Guest {
         fn take(&mut self, taken: &Taken) {
-            let Some((headers, payload)) = taken.frame.split_at_checked(HEADERS) else { return };
-            let &[.., a, b, c, d, _, _, _, _, _, flags, _, _, _, _, _, _] = headers else { return };
-            if u32::from_be_bytes([a, b, c, d]) != self.next {
+            let Ok(tcp) = segment(&taken.frame) else { return };
+            if tcp.seq_number().0.cast_unsigned() != self.next {
                 return;
             }
-            let fin = flags & FIN != 0;
-            self.received += payload.len() as u64;
-            self.next = self.next.wrapping_add(payload.len() as u32 + u32::from(fin));
+            let (payload, fin) = (tcp.payload().len(), tcp.fin());
+            self.next = self.next.wrapping_add(payload as u32 + u32::from(fin));
             let window = (WINDOW >> SCALE) as u16;
             let segment = Segment { seq: GUEST_SEQ, ack: self.next, window, fin, ..Segment::default() };
             // The connection may have ended: then there is nobody to tell.
