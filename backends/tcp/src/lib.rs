@@ -57,7 +57,8 @@
 //!
 //! While the guest has no buffers posted, what it says of connections is still heard, and those that end free their
 //! sockets; but nothing is read, so the end of a stream waits. What there was no room to send again is not counted as
-//! unanswered: a guest that posts nothing for long finds its connections again.
+//! unanswered: a guest that posts nothing for long finds its connections again. That is so as well where the consumer
+//! [has the newest frames dropped](netrx::engine::WhenFull::DropNewest): those of connections wait.
 //!
 //! # Platforms
 //! Linux waits with epoll and an eventfd, macOS and the BSDs with kqueue. With the feature `libkqueue`, Linux does as those

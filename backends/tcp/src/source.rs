@@ -266,7 +266,8 @@ impl FrameSource for TcpSource {
         if !self.collected && self.turns.len() < self.flows.len() {
             self.collect(now)?;
         }
-        let sent = self.send(space, now);
+        // Its bytes are as well kept in the host's socket.
+        let sent = space.keeping(|space| self.send(space, now));
         if sent == Received::Empty && !self.collected {
             self.collect(now)?;
         }
