@@ -17,19 +17,12 @@ mod transport;
 mod unlocked;
 
 use std::error::Error;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use netrx_mock::eventually;
 
 /// What a test returns, so that it can use `?`.
 type Tested = Result<(), Box<dyn Error>>;
 
 /// How long anything may take before a test calls it stuck.
 const STUCK: Duration = Duration::from_secs(20);
-
-/// Waits until `is_so`, and fails if that takes too long.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < STUCK, "{what}");
-        std::thread::sleep(Duration::from_micros(200));
-    }
-}

@@ -12,12 +12,14 @@ mod spawn;
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use netrx::ring::{Cursor, RingConfig};
 use netrx::worker::Stopped;
 use netrx::{Features, RxConfig, RxWorkerSlot};
-use netrx_mock::{DriverConfig, FakeDriver, IrqProbe, MockIrq, MockMemory, Script, ScriptedSource, Shape};
+use netrx_mock::{
+    DriverConfig, FakeDriver, IrqProbe, MockIrq, MockMemory, Script, ScriptedSource, Shape, eventually,
+};
 
 /// What a test returns, so that it can use `?`.
 type Tested = Result<(), Box<dyn Error>>;
@@ -101,14 +103,5 @@ impl Rig {
     /// Stops the worker, which must be there.
     fn stop(&self) -> Result<Stopped, Box<dyn Error>> {
         Ok(self.slot.stop()?.ok_or("no worker was running")?)
-    }
-}
-
-/// Waits until `is_so`, and fails if that takes too long.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < STUCK, "{what}");
-        std::thread::sleep(Duration::from_micros(200));
     }
 }

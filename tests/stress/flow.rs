@@ -5,7 +5,9 @@ use std::thread;
 
 use netrx::worker::End;
 use netrx::{FrameSource, RxConfig};
-use netrx_mock::{DriverConfig, FakeDriver, Faults, GuestThread, MockIrq, MockMemory, Refill, Rest, traffic};
+use netrx_mock::{
+    DriverConfig, FakeDriver, Faults, GuestThread, MockIrq, MockMemory, Refill, Rest, eventually, traffic,
+};
 
 use super::{FRAME, Load, Seen, Send, Setup, Slot, Tested, alone, balanced, channel};
 
@@ -42,6 +44,8 @@ fn flow(load: Load, setup: &Setup, source: Box<dyn FrameSource>, send: Send) -> 
     slot.deposit_irq(irq);
     slot.offer_source(0, source);
     slot.driver_ok(config)?;
+    let sender = send_all(load.frames, send);
+    eventually("the first frame finds no room", || slot.stats().is_some_and(|stats| stats.starved > 0));
 
     let (seen, kicked) = (Seen::default(), Arc::clone(&slot));
     let refill = Refill::Starving(fastrand::Rng::with_seed(load.seed));
@@ -54,7 +58,6 @@ fn flow(load: Load, setup: &Setup, source: Box<dyn FrameSource>, send: Send) -> 
         move || kicked.kick(),
         move |taken| each.check(taken),
     );
-    let sender = send_all(load.frames, send);
     seen.reach(load.frames, &guest);
 
     let guest = guest.stop().ok_or("the guest panicked")?;
@@ -66,7 +69,6 @@ fn flow(load: Load, setup: &Setup, source: Box<dyn FrameSource>, send: Send) -> 
     assert!(matches!(report.end, End::Stopped | End::Closed), "{:?}", report.end);
     assert_eq!(report.stats.frames_delivered, load.frames);
     assert_eq!(report.stats.bytes_delivered, load.frames * FRAME as u64);
-    assert!(load.frames < SHORT || report.stats.starved > 0, "the guest starved: {:?}", report.stats);
     println!("{} kicks, {} sleeps, {:?}", guest.kicks, guest.sleeps, report.stats);
     Ok(())
 }

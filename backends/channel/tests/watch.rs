@@ -10,8 +10,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use netrx::FrameSource;
 use netrx::source::{Watch, Watched};
 use netrx_channel::ChannelSource;
+use netrx_mock::eventually;
 
-const STUCK: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(50);
 
 /// Counts being woken.
@@ -34,17 +34,11 @@ impl Count {
         self.0.load(Ordering::Acquire)
     }
 
-    fn comes_to(&self, expected: usize) -> bool {
-        eventually(|| self.get() >= expected) && self.get() == expected
+    /// Waits until it is so many; no more may come.
+    fn comes_to(&self, expected: usize) {
+        eventually("it is woken", || self.get() >= expected);
+        assert_eq!(self.get(), expected);
     }
-}
-
-fn eventually(done: impl Fn() -> bool) -> bool {
-    let begin = Instant::now();
-    while !done() && begin.elapsed() < STUCK {
-        thread::sleep(Duration::from_micros(200));
-    }
-    done()
 }
 
 fn channel() -> (ChannelSource<Vec<u8>>, Sender<Vec<u8>>) {
@@ -70,20 +64,20 @@ fn a_frame_a_wake_and_the_end_of_the_senders_wake_once() {
     thread::sleep(QUIET);
     assert_eq!(count.get(), 0, "nothing has come");
     source.waker().wake();
-    assert!(count.comes_to(1));
+    count.comes_to(1);
     take(&mut source);
     assert!(!watch(&mut source, &waker));
     thread::sleep(QUIET);
     assert_eq!(count.get(), 1, "the wake was taken");
     assert!(sender.send(vec![0; 60]).is_ok());
-    assert!(count.comes_to(2));
+    count.comes_to(2);
     assert!(watch(&mut source, &waker), "the frame is still there");
     let (frames, _) = source.into_parts();
     assert!(frames.recv().is_ok());
     let mut source = ChannelSource::new(frames);
     assert!(!watch(&mut source, &waker));
     drop(sender);
-    assert!(count.comes_to(3));
+    count.comes_to(3);
 }
 
 #[test]
@@ -94,7 +88,7 @@ fn watched_again_it_wakes_whom_it_was_told_last() {
     }
     assert!(!watch(&mut source, &new_waker));
     assert!(sender.send(vec![0; 60]).is_ok());
-    assert!(new.comes_to(1));
+    new.comes_to(1);
     thread::sleep(QUIET);
     assert_eq!((old.get(), new.get()), (0, 1));
 }
@@ -109,7 +103,7 @@ fn a_source_that_is_gone_holds_no_receiver() {
     let blocked = thread::spawn(move || sender.send(vec![0; 60]));
     thread::sleep(QUIET);
     drop(source);
-    assert!(eventually(|| blocked.is_finished()), "the sender is still blocked");
+    eventually("the sender is not blocked any more", || blocked.is_finished());
     assert!(blocked.join().is_ok_and(|sent| sent.is_err()));
 }
 
@@ -128,7 +122,7 @@ fn under_load_no_frame_is_missed() {
         let before = count.get();
         let ready = sources.iter_mut().map(|source| watch(source, &waker)).filter(|ready| *ready).count();
         if ready == 0 {
-            assert!(eventually(|| count.get() > before), "asleep after {frames} frames");
+            eventually(&format!("it wakes after {frames} frames"), || count.get() > before);
         }
         sources = sources
             .into_iter()
@@ -156,8 +150,8 @@ fn one_thread_sleeps_on_all_channels() {
     let (count, waker) = Count::new();
     let (mut sources, senders): (Vec<_>, Vec<_>) = (0..100).map(|_| channel()).unzip();
     assert!(!sources.iter_mut().any(|source| watch(source, &waker)));
-    assert!(eventually(|| threads() == 1), "{} threads", threads());
+    eventually("the other threads are gone", || threads() == 1);
     assert!(senders.iter().all(|sender| sender.send(vec![0; 60]).is_ok()));
-    assert!(count.comes_to(100));
+    count.comes_to(100);
     assert_eq!(threads(), 1);
 }

@@ -1,15 +1,13 @@
 //! A guest and the engine before it, turned by hand: what a source needs to be tested with.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use netrx::engine::Stats;
 use netrx::ring::{ConfigError, SplitRing};
 use netrx::{Engine, EngineConfig, EngineError, FrameSource, Progress};
 
+use crate::patience::STUCK;
 use crate::{DriverConfig, DriverError, FakeDriver, IrqProbe, MockIrq, MockMemory, Trespass, Violation};
-
-/// How long frames are waited for before they are called lost.
-const STUCK: Duration = Duration::from_secs(20);
 
 /// A fake guest behind an engine, on one thread.
 ///

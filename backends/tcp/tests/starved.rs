@@ -8,10 +8,9 @@ mod bare;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
-use std::time::Instant;
 
 use netrx::{Features, RxConfig, RxWorkerSlot};
-use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape};
+use netrx_mock::{DriverConfig, FakeDriver, MockIrq, MockMemory, Shape, eventually};
 use netrx_tcp::{End, Segment, TcpSource};
 
 use bare::{FIRST, QUIET, STUCK, ack, pair, promotion};
@@ -23,14 +22,6 @@ fn closed(far: &mut TcpStream) -> ErrorKind {
         Ok(0) => ErrorKind::UnexpectedEof,
         Ok(_) => ErrorKind::Other,
         Err(error) => error.kind(),
-    }
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < STUCK, "{what}");
-        thread::yield_now();
     }
 }
 

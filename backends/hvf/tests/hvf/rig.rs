@@ -4,11 +4,11 @@
 #![allow(unsafe_code, reason = "makes vCPUs, and vouches for the mock's memory")]
 
 use std::marker::PhantomData;
+use std::ptr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use std::{ptr, thread};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use applevisor_sys::{
     hv_exit_reason_t, hv_gic_config_create, hv_gic_config_set_distributor_base,
     hv_gic_config_set_redistributor_base, hv_gic_create, hv_reg_t, hv_sys_reg_t, hv_vcpu_create,
@@ -125,14 +125,4 @@ impl Drop for OwnVcpu {
 /// A card with that line.
 pub(crate) fn card<L: LevelLine>(memory: HvfMemory, line: L) -> Result<MmioDevice<HvfMemory, L>> {
     Ok(MmioDevice::new("hvf-rx", &NetConfig::new([2, 0, 0, 0, 0, 1]), memory, line, Discard::default())?)
-}
-
-/// Waits until `is_so`, and fails if that takes too long.
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) -> Result<()> {
-    let begin = Instant::now();
-    while !is_so() {
-        ensure!(begin.elapsed() < STUCK, "{what}");
-        thread::yield_now();
-    }
-    Ok(())
 }
