@@ -266,7 +266,7 @@ impl FrameSource for TcpSource {
         if !self.collected && self.turns.len() < self.flows.len() {
             self.collect(now)?;
         }
-        // Its bytes are as well kept in the host's socket.
+        // What there is no room for waits in the sockets, and its senders with it.
         let sent = space.keeping(|space| self.send(space, now));
         if sent == Received::Empty && !self.collected {
             self.collect(now)?;
