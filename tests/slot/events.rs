@@ -2,59 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fmt::Debug;
-use std::sync::mpsc::{Sender, channel};
 
 use netrx::engine::{Stats, WhenFull};
 use netrx::spec::Checksum;
 use netrx::spec::ring::DESC_WRITE;
 use netrx::{DropReason, EngineConfig, Features, FrameMeta, Gpa};
+use netrx_mock::events::{told_anywhere, told_by};
 use netrx_mock::{DriverConfig, IrqFault, Placing, ScriptedSource, Shape};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 use super::{Rig, STUCK, Tested};
 
-/// An event: its fields by name.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Fields(BTreeMap<String, String>);
-
-/// Sends each event.
-struct Recorder(Sender<Fields>);
-
-impl Subscriber for Recorder {
-    fn enabled(&self, _metadata: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _span: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _span: &Id, _values: &Record<'_>) {}
-
-    fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        self.0.send(fields).unwrap_or_default();
-    }
-
-    fn enter(&self, _span: &Id) {}
-
-    fn exit(&self, _span: &Id) {}
-}
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.insert(field.name().into(), format!("{value:?}"));
-    }
-}
-
 /// What the event of these counters has to say.
-fn expected(stats: &Stats) -> Fields {
+fn expected(stats: &Stats) -> BTreeMap<&'static str, String> {
     let counters = [
         ("frames_taken", stats.frames_taken),
         ("frames_delivered", stats.frames_delivered),
@@ -73,27 +32,20 @@ fn expected(stats: &Stats) -> Fields {
         ("irqs_failed", stats.irqs_failed),
         ("starved", stats.starved),
     ];
-    let message = ("message".to_owned(), "receive counters".to_owned());
-    Fields(
-        counters
-            .map(|(name, count)| (name.to_owned(), count.to_string()))
-            .into_iter()
-            .chain([message])
-            .collect(),
-    )
+    let said = ("message", "receive counters".to_owned());
+    counters.map(|(name, count)| (name, count.to_string())).into_iter().chain([said]).collect()
 }
 
 /// The counters of a run, once, at its end. Other tests of this process may have theirs.
 #[test]
 fn the_counters_are_an_event_at_the_end() -> Tested {
-    let (record, events) = channel();
-    tracing::subscriber::set_global_default(Recorder(record))?;
+    let events = told_anywhere()?;
     let mut rig = Rig::new(Features::VERSION_1)?;
     rig.slot.driver_ok(rig.config())?;
     rig.pass(&[7; 321])?;
     let expected = expected(&rig.stop()?.report.stats);
-    assert_eq!(expected.0["bytes_delivered"], "321");
-    while events.recv_timeout(STUCK)? != expected {}
+    assert_eq!(expected["bytes_delivered"], "321");
+    while events.recv_timeout(STUCK)?.fields != expected {}
     Ok(())
 }
 
@@ -135,14 +87,12 @@ fn troubled(when_full: WhenFull) -> Result<Stats, Box<dyn Error>> {
 /// An engine whose guest has no room starves or drops, so it takes two for all of the counters.
 #[test]
 fn the_event_has_every_counter() -> Tested {
-    let (record, events) = channel();
     for (when_full, never) in [(WhenFull::Wait, "dropped_ring_full"), (WhenFull::DropNewest, "starved")] {
         let stats = troubled(when_full)?;
-        tracing::subscriber::with_default(Recorder(record.clone()), || stats.trace());
-        let event = events.try_recv()?;
-        assert_eq!(event, expected(&stats));
-        let zero = event.0.iter().filter(|(_, count)| *count == "0").map(|(name, _)| name);
-        assert_eq!(Vec::from_iter(zero), [never], "what did not happen");
+        let ((), told) = told_by(|| stats.trace());
+        assert_eq!(Vec::from_iter(told.iter().map(|event| &event.fields)), [&expected(&stats)]);
+        let zero = told.iter().flat_map(|event| &event.fields).filter(|(_, count)| *count == "0");
+        assert_eq!(Vec::from_iter(zero.map(|(name, _)| *name)), [never], "what did not happen");
     }
     Ok(())
 }

@@ -10,9 +10,9 @@ use std::thread;
 
 use netrx_decorators::{Capture, CaptureHandle};
 use netrx_mock::ScriptedSource;
+use netrx_mock::events::{Told, told_anywhere, told_by};
 use tracing::Level;
 
-use rig::events::{Told, told_anywhere, told_by};
 use rig::{QUIET, STUCK, Tested};
 
 /// A full disk.
@@ -30,8 +30,9 @@ impl Write for Full {
 
 /// What is told of a capture into a full disk.
 fn is_the_full_disk(told: &Told) -> bool {
-    let said = ["a capture that nobody stopped is not whole", "no storage space"];
-    told.level == Level::ERROR && said.iter().all(|part| told.text.contains(part))
+    let is_told = told.message() == "a capture that nobody stopped is not whole";
+    let why = told.fields.get("error").is_some_and(|error| error.contains("no storage space"));
+    told.level == Level::ERROR && is_told && why
 }
 
 #[test]

@@ -8,10 +8,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use netrx::{FrameSource, Progress};
+use netrx_mock::events::told_by;
 use netrx_mock::{ScriptedSource, traffic};
 use tracing::Level;
 
-use rig::events::told_by;
 use rig::{Counted, STUCK, Tested, frame, guest, merge};
 
 /// No address space holds a stack of this many bytes.

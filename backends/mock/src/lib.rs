@@ -7,6 +7,7 @@
 //!   can turn [hostile](FakeDriver::hostile). [`GuestThread`] runs one as a guest would, [`Rig`] is one behind an engine that a
 //!   test turns by hand.
 //! * [`registers`]: what that driver writes where its card is on virtio-mmio.
+//! * [`events`]: what is told by `tracing`.
 //! * [`conformance`]: what each implementation of a boundary trait has to pass.
 //! * [`traffic`]: numbered frames that can be told from each other and from garbage.
 //!
@@ -36,6 +37,7 @@
 
 pub mod conformance;
 mod driver;
+pub mod events;
 mod faults;
 mod function;
 mod guest;

@@ -4,7 +4,6 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod conformance;
-mod events;
 mod frames;
 #[path = "../guest/mod.rs"]
 mod guest;

@@ -6,18 +6,17 @@
 use std::fs::File;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
 use std::sync::Arc;
-use std::sync::mpsc::channel;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use kvm_ioctls::{Kvm, VmFd};
 use netrx::{Hypervisor, HypervisorError, IrqId};
 use netrx_kvm::{DoorbellAt, KvmError, KvmHypervisor, MemorySlots, MsiMessage, Value, Vcpus};
+use netrx_mock::events::{Told, told_by};
 use rustix::io::dup;
 use tracing::Level;
 use vm_memory::{GuestAddress, GuestMemoryMmap};
 use vmm_sys_util::signal::SIGRTMIN;
 
-use crate::events::{Recorder, Told};
 use crate::rig;
 
 const BELL: DoorbellAt = DoorbellAt::Port(1);
@@ -59,9 +58,8 @@ fn drop_bell(vm: &Arc<VmFd>, other: &impl AsRawFd) -> Result<Told> {
     let bell = machine(vm)?.doorbell(BELL, Value::Any)?;
     // SAFETY: both descriptors are open, and the second one stays its owner's.
     ensure!(unsafe { libc::dup2(other.as_raw_fd(), vm.as_raw_fd()) } == vm.as_raw_fd());
-    let (record, events) = channel();
-    tracing::subscriber::with_default(Recorder(record), || drop(bell));
-    Ok(events.try_recv()?)
+    let ((), told) = told_by(|| drop(bell));
+    told.into_iter().next().context("it is told of")
 }
 
 #[test]
@@ -72,7 +70,7 @@ fn a_doorbell_that_stays_registered_is_told_of() -> Result<()> {
     let told = drop_bell(&vm, &File::open("/dev/null")?)?;
     let again = machine(&same)?.doorbell(BELL, Value::Any);
     ensure!(matches!(again, Err(KvmError::Doorbell { at: BELL, .. })), "its eventfd is closed: {again:?}");
-    ensure!(told.level == Level::ERROR && told.message.contains("stays registered"), "{told:?}");
+    ensure!(told.level == Level::ERROR && told.message().contains("stays registered"), "{told:?}");
     Ok(())
 }
 
@@ -80,6 +78,6 @@ fn a_doorbell_that_stays_registered_is_told_of() -> Result<()> {
 fn a_doorbell_that_was_not_registered_any_more_is_no_trouble() -> Result<()> {
     let (Some(vm), Some(other)) = (rig::vm(), rig::vm()) else { return Ok(()) };
     let told = drop_bell(&vm, &*other)?;
-    ensure!(told.level == Level::DEBUG && told.message.contains("not registered any more"), "{told:?}");
+    ensure!(told.level == Level::DEBUG && told.message().contains("not registered any more"), "{told:?}");
     Ok(())
 }

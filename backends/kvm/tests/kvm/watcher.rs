@@ -4,9 +4,9 @@ use std::panic::resume_unwind;
 
 use anyhow::{Result, ensure};
 use netrx_kvm::{DoorbellAt, Value, Watcher};
+use netrx_mock::events::told_anywhere;
 use tracing::Level;
 
-use crate::events;
 use crate::guest::{Guest, port};
 use crate::rig::{Machine, STUCK};
 
@@ -14,7 +14,7 @@ const GUEST: Guest = Guest { level: false, event_idx: false };
 
 #[test]
 fn a_kick_that_panics_is_told_of_at_once_and_once() -> Result<()> {
-    let events = events::everywhere()?;
+    let events = told_anywhere()?;
     let stopped = |watcher: Watcher| {
         let end = watcher.stop().map_err(|error| error.to_string());
         ensure!(matches!(&end, Err(text) if text.contains("no worker")), "{end:?}");

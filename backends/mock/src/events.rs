@@ -1,5 +1,6 @@
-//! What the crate tells by `tracing`.
+//! What is told by `tracing`, for a test to look at.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -8,22 +9,35 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// An event: its level, and all its fields as text.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Told {
-    pub(crate) level: Level,
-    pub(crate) text: String,
+/// An event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// How much it matters.
+    pub level: Level,
+    /// Its fields by name, as text; what it says is `message`.
+    pub fields: BTreeMap<&'static str, String>,
 }
 
-/// What is told on this thread in the meantime.
-pub(crate) fn told_by<R>(act: impl FnOnce() -> R) -> (R, Vec<Told>) {
+impl Told {
+    /// What it says.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        self.fields.get("message").map_or("", String::as_str)
+    }
+}
+
+/// Does it, and has all that is told by this thread meanwhile.
+pub fn told_by<R>(act: impl FnOnce() -> R) -> (R, Vec<Told>) {
     let (record, events) = channel();
     let result = tracing::subscriber::with_default(Recorder(record), act);
     (result, events.try_iter().collect())
 }
 
-/// What is told from here on, by any thread of the process.
-pub(crate) fn told_anywhere() -> Result<Receiver<Told>, SetGlobalDefaultError> {
+/// All that is told from here on, by any thread of the process.
+///
+/// # Errors
+/// When somebody else hears it: there is one a process.
+pub fn told_anywhere() -> Result<Receiver<Told>, SetGlobalDefaultError> {
     let (record, events) = channel();
     tracing::subscriber::set_global_default(Recorder(record))?;
     Ok(events)
@@ -46,8 +60,9 @@ impl Subscriber for Recorder {
     fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut told = Told { level: *event.metadata().level(), text: String::new() };
+        let mut told = Told { level: *event.metadata().level(), fields: BTreeMap::new() };
         event.record(&mut told);
+        // Nobody needs to listen.
         self.0.send(told).unwrap_or_default();
     }
 
@@ -58,6 +73,6 @@ impl Subscriber for Recorder {
 
 impl Visit for Told {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.text.push_str(&format!("{}: {value:?}; ", field.name()));
+        self.fields.insert(field.name(), format!("{value:?}"));
     }
 }
