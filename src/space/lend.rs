@@ -147,7 +147,7 @@ impl<'s, 't> Lent<'s, 't> {
         self.drop_unread(DropReason::TooLong)
     }
 
-    /// The same, if its lists have as much room as they ever will.
+    /// The same, if its lists have room, and as much as they ever will.
     pub(super) fn if_complete(mut self) -> Option<Self> {
         if self.must_peek() && (self.room(0) == 0 || self.may_grow()) {
             let _ = self.space.refused();
