@@ -108,8 +108,8 @@ mod beside_others {
     }
 
     #[test]
-    fn the_same_while_an_answer_is_waited_for() {
-        conformance::watched_source(|| {
+    fn the_time_to_answer_ends_a_watch() {
+        conformance::watched_events(|| {
             let mut bare = Bare::new(4);
             let (connection, mut peer) = bare.connect(1000);
             peer.write_all(b"lost").expect("it is open");

@@ -34,4 +34,4 @@ pub use irq::irq;
 pub use level::level;
 pub use memory::memory;
 pub use source::{Feeder, source, waiting_source};
-pub use watched::watched_source;
+pub use watched::{watched_events, watched_source};

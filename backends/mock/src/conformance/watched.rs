@@ -18,11 +18,16 @@ const LOOK: Duration = Duration::from_millis(1);
 /// Runs the suite for a source that can be waited for together with others, beside that of each source: `make` gives an
 /// open, empty source, and its far end.
 pub fn watched_source<S: FrameSource, E: Events>(make: impl Fn() -> (S, E)) {
+    watched_events(&make);
+    ends_a_watch(&make, "a wake of its own waker", 0, |_, waker| waker.wake_by_ref());
+    a_wake_outlives_a_recv(make());
+}
+
+/// Runs the part of that suite in which something happens: for events that come with the time, however long the rest takes.
+pub fn watched_events<S: FrameSource, E: Events>(make: impl Fn() -> (S, E)) {
     for event in E::EVENTS {
         ends_a_watch(&make, event.what, 1, |far, _| (event.happens)(far));
     }
-    ends_a_watch(&make, "a wake of its own waker", 0, |_, waker| waker.wake_by_ref());
-    a_wake_outlives_a_recv(make());
 }
 
 /// Both what comes before the source was watched, and what comes later; always from another thread.
