@@ -146,13 +146,15 @@ impl<C: Calls> Reader<C> {
         Ok(None)
     }
 
-    /// Skips the next frame if it was counted. One that an error comes between is not counted again.
+    /// Skips the next frame if it was counted. One that an error comes between is not counted again; one that is gone already
+    /// takes no other along.
     fn skip_counted(&mut self) -> io::Result<()> {
-        if self.counted {
-            self.calls.skip(self.socket.as_fd())?;
-            self.counted = false;
+        if !self.counted {
+            return Ok(());
         }
-        Ok(())
+        let skipped = self.calls.skip(self.socket.as_fd());
+        self.counted = skipped.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock);
+        skipped
     }
 
     /// What an error means; one that comes back is fatal.

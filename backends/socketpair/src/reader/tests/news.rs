@@ -72,3 +72,33 @@ fn a_frame_that_is_skipped_is_counted_once_whatever_comes_between() {
         rig.check().expect("all is well");
     }
 }
+
+/// Calls of a system that loses a frame between two looks at it.
+#[derive(Default)]
+struct Losing(System);
+
+impl Calls for Losing {
+    fn receive(&mut self, socket: BorrowedFd<'_>, lent: &Lent<'_, '_>, messages: &mut [Message]) -> Batch {
+        self.0.receive(socket, lent, messages)
+    }
+
+    fn peek(&mut self, socket: BorrowedFd<'_>, largest: usize) -> io::Result<usize> {
+        self.0.peek(socket, largest)
+    }
+
+    fn skip(&mut self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        self.0.skip(socket).and(Err(io::ErrorKind::WouldBlock.into()))
+    }
+}
+
+#[test]
+fn a_frame_that_is_gone_before_it_is_skipped_takes_no_other_along() {
+    let mut rig = guest(4, merged(), Shape::single(300));
+    let (mut reader, far) = reader(Losing::default(), 1514);
+    for (number, len) in [(0, 1514), (1, 60), (2, 60)] {
+        far.send(&frame(number, len)).expect("there is room");
+    }
+    assert_eq!(numbers(&rig.take(&mut reader, 2).expect("not fatal")), whole([1, 2]));
+    assert_eq!((rig.stats().frames_taken, rig.stats().dropped(DropReason::TooLong)), (3, 1));
+    rig.check().expect("all is well");
+}
