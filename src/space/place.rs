@@ -18,12 +18,10 @@ pub struct RxSpace<'t> {
     pub(super) left: usize,
     /// Frames are taken and dropped, because the guest has no room and the consumer chose so.
     pub(super) discard: bool,
-    /// Nothing is discarded for a while, though the rest is.
-    pub(super) keeps: bool,
     /// A frame was turned away because the guest has no room for it,
     pub(super) full: bool,
     /// though others may be discarded.
-    kept: bool,
+    pub(super) kept: bool,
     /// The lane has declined a frame of this `recv`, and stays shut.
     pub(super) declined: bool,
     /// A decorator has narrowed it to a number of bytes.
@@ -64,7 +62,6 @@ impl<'t> RxSpace<'t> {
             tally: Tally::default(),
             left: 0,
             discard: false,
-            keeps: false,
             full: false,
             kept: false,
             declined: false,
@@ -309,7 +306,7 @@ impl<'t> RxSpace<'t> {
     }
 
     pub(super) fn refused(&mut self) -> Placed {
-        *if self.keeps { &mut self.kept } else { &mut self.full } = true;
+        self.full = true;
         Placed::NoRoom
     }
 }

@@ -198,7 +198,7 @@ struct Keeping<'s, 't>(&'s mut RxSpace<'t>);
 impl<'s, 't> Keeping<'s, 't> {
     fn new(space: &'s mut RxSpace<'t>) -> Self {
         space.close_lane();
-        (space.discard, space.keeps) = (false, true);
+        space.discard = false;
         space.open_lane();
         Self(space)
     }
@@ -207,7 +207,8 @@ impl<'s, 't> Keeping<'s, 't> {
 impl Drop for Keeping<'_, '_> {
     fn drop(&mut self) {
         self.0.close_lane();
-        (self.0.discard, self.0.keeps) = (true, false);
+        self.0.discard = true;
+        self.0.kept |= std::mem::take(&mut self.0.full);
     }
 }
 
