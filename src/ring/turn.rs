@@ -32,8 +32,10 @@ impl<'t> SplitTurn<'t> {
         let logged = memory.logs_writes();
         let mut memory: Translator<'t, dyn GuestMemory + 't> = Translator::new(memory);
         let areas = Areas::map(&ring.config, &mut memory).inspect_err(|error| ring.broken = Some(*error))?;
-        // If nothing backs that address any more, the used ring's region is as good.
-        let _ = ring.hint.map(|at| memory.run(at, 1));
+        if let Some(at) = ring.hint {
+            // If nothing backs it any more, the used ring's region is as good.
+            let _ = memory.run(at, 1);
+        }
         Ok(Self { ring, areas, memory, logged, lane: Lane::default(), fuel: FUEL })
     }
 

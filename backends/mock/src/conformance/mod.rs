@@ -14,7 +14,8 @@
 //! ```
 //!
 //! A frame source has one of three: [`source`] if it is fed its frames, [`waiting_source`] if it makes them, [`finite_source`]
-//! if it has them all from the start. Beside that are [`watched_source`] and [`closing_source`], for those that can.
+//! if it has them all from the start. Beside that are [`watched_source`] and [`closing_source`], for those that can; a part of
+//! the former is [`watched_events`].
 
 mod closing;
 mod events;
